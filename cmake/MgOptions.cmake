@@ -1,0 +1,62 @@
+# Compiler, warnings, sanitizers and third-party packages; everything links mg_options.
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+set(MG_SANITIZE "" CACHE STRING "Sanitizers, comma list: address,undefined | thread")
+option(MG_TESTS "Build the tests" ON)
+option(MG_FUZZ "Build the libFuzzer targets (clang)" OFF)
+
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  message(WARNING "g++ ${CMAKE_CXX_COMPILER_VERSION} miscompiles coroutines: use clang >= 17 or g++ >= 13")
+elseif(CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 17)
+  message(WARNING "clang ${CMAKE_CXX_COMPILER_VERSION} is not tested: use clang >= 17")
+endif()
+
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(CLI11 REQUIRED)
+
+add_library(mg_options INTERFACE)
+target_compile_options(mg_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(mg_options INTERFACE -Wthread-safety -Wimplicit-fallthrough)
+  target_link_options(mg_options INTERFACE -fuse-ld=lld)
+endif()
+# Boost.Asio without its old names, and never io_uring (deps: it gave nothing).
+target_compile_definitions(mg_options INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE
+  SPDLOG_FMT_EXTERNAL_HO)
+target_link_libraries(mg_options INTERFACE fmt::fmt-header-only Threads::Threads)
+
+if(MG_SANITIZE)
+  target_compile_options(mg_options INTERFACE -fsanitize=${MG_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(mg_options INTERFACE -fsanitize=${MG_SANITIZE})
+endif()
+if(MG_FUZZ)
+  target_compile_options(mg_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+if(MG_TESTS)
+  enable_testing()
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+
+# mg_proto(<target> <files...>): a library of generated protobuf code; headers are found by their path
+# relative to the calling folder.
+function(mg_proto target)
+  add_library(${target} STATIC ${ARGN})
+  target_link_libraries(${target} PUBLIC protobuf::libprotobuf)
+  target_include_directories(${target} SYSTEM PUBLIC "${CMAKE_CURRENT_BINARY_DIR}")
+  protobuf_generate(TARGET ${target} LANGUAGE cpp IMPORT_DIRS "${CMAKE_CURRENT_SOURCE_DIR}"
+    PROTOC_OUT_DIR "${CMAKE_CURRENT_BINARY_DIR}")
+  if(MG_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${MG_SANITIZE} -fno-omit-frame-pointer)
+  endif()
+endfunction()

@@ -1,0 +1,1 @@
+#include "mg/base/error.h"
