@@ -1,9 +1,15 @@
-# mg_module(<path> DEPS <targets...>): the library mg_<path with _> from src/<path>/*.cc, with
+# What `./dev` asks for by name: every fuzzer; the tests that run under ThreadSanitizer; the protobuf code.
+add_custom_target(fuzzers)
+add_custom_target(threaded_tests)
+add_custom_target(generated_code)
+
+# mg_module(<path> [THREADS] DEPS <targets...>): the library mg_<path with _> from src/<path>/*.cc, with
 #   x_test.cc -> one GoogleTest program <name>_test, its cases known to ctest
 #   x_fuzz.cc -> one libFuzzer program x_fuzz each (preset fuzz only; corpus in tests/corpus/x)
+# THREADS: its tests run threads, so `./dev test --tsan` includes them.
 # A folder that does not exist yet is skipped, so that modules can be added one at a time.
 function(mg_module path)
-  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "THREADS" "" "DEPS" ${ARGN})
   set(dir "${CMAKE_CURRENT_SOURCE_DIR}/src/${path}")
   string(REPLACE "/" "_" name "${path}")
   if(NOT IS_DIRECTORY "${dir}" AND NOT IS_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/include/mg/${path}")
@@ -33,7 +39,11 @@ function(mg_module path)
     endif()
   endforeach()
   if(tests AND MG_TESTS)
-    mg_test(${name}_test SOURCES ${tests} DEPS mg_${name})
+    set(threads "")
+    if(ARG_THREADS)
+      set(threads THREADS)
+    endif()
+    mg_test(${name}_test ${threads} SOURCES ${tests} DEPS mg_${name})
   endif()
   if(MG_FUZZ)
     foreach(file ${fuzzers})
@@ -41,21 +51,27 @@ function(mg_module path)
       add_executable(${fuzzer} "${file}")
       target_link_libraries(${fuzzer} PRIVATE mg_${name} mg_options)
       target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
-      set_property(GLOBAL APPEND PROPERTY MG_FUZZERS ${fuzzer})
+      add_dependencies(fuzzers ${fuzzer})
+      set_property(GLOBAL APPEND PROPERTY MG_FUZZERS "$<TARGET_FILE:${fuzzer}>")
     endforeach()
   endif()
 endfunction()
 
-# mg_test(<name> SOURCES <files...> DEPS <targets...>): a GoogleTest program, each case a ctest test.
+# mg_test(<name> [THREADS] SOURCES <files...> DEPS <targets...>): a GoogleTest program, each case a ctest test.
 function(mg_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "THREADS" "" "SOURCES;DEPS" ${ARGN})
   if(NOT MG_TESTS)
     return()
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} mg_options GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE MG_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 180)
+  set(labels "")
+  if(ARG_THREADS)
+    set(labels LABELS threads)
+    add_dependencies(threaded_tests ${name})
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 180 ${labels})
 endfunction()
 
 # mg_subdirectory(<dir>): add_subdirectory when the folder has a CMakeLists.txt.
@@ -63,4 +79,11 @@ function(mg_subdirectory dir)
   if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${dir}/CMakeLists.txt")
     add_subdirectory(${dir})
   endif()
+endfunction()
+
+# mg_write_fuzzers(): the paths of all fuzzers, one a line, into fuzzers.txt of the build folder.
+function(mg_write_fuzzers)
+  get_property(fuzzers GLOBAL PROPERTY MG_FUZZERS)
+  list(JOIN fuzzers "\n" lines)
+  file(GENERATE OUTPUT "${CMAKE_BINARY_DIR}/fuzzers.txt" CONTENT "${lines}\n")
 endfunction()

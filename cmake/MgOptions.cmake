@@ -56,6 +56,7 @@ function(mg_proto target)
   target_include_directories(${target} SYSTEM PUBLIC "${CMAKE_CURRENT_BINARY_DIR}")
   protobuf_generate(TARGET ${target} LANGUAGE cpp IMPORT_DIRS "${CMAKE_CURRENT_SOURCE_DIR}"
     PROTOC_OUT_DIR "${CMAKE_CURRENT_BINARY_DIR}")
+  add_dependencies(generated_code ${target})
   if(MG_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${MG_SANITIZE} -fno-omit-frame-pointer)
   endif()
