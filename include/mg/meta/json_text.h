@@ -1,0 +1,106 @@
+// mg/meta/json_text.h -- values as JSON text, written as Go's encoder writes them (metadata values, wire.md 2.5).
+//
+//   std::string out;
+//   json_text::append(out, std::vector{1, 2, 3});               // [1,2,3]
+//   json_text::append(out, std::map<std::string, double>{…});   // {"a":0.5,"b":1e+21}
+#pragma once
+
+#include <charconv>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <ranges>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace mg::json_text {
+
+// A quoted text: control characters, " \ < > & U+2028 U+2029 escaped, octets that are no UTF-8 as \ufffd.
+void append_quoted(std::string& out, std::string_view text);
+
+// Shortest digits that read back the same; exponent form below 1e-6 and from 1e21 (1e-7, 1e+21).
+// NaN and infinities have no JSON form: null.
+void append_number(std::string& out, double value);
+void append_number(std::string& out, float value);
+
+// A type of yours becomes JSON by a function beside it: void append_json(std::string& out, const T& value).
+template <class T>
+concept HasAppendJson = requires(std::string& out, const T& value) { append_json(out, value); };
+
+template <class T>
+inline constexpr bool kIsOptional = false;
+template <class T>
+inline constexpr bool kIsOptional<std::optional<T>> = true;
+
+// Appends a value: bool, integers, floats, texts, optional and nullptr (null), maps with text keys (sorted by key), any
+// range of these, types with append_json.
+template <class T>
+void append(std::string& out, const T& value) {
+  if constexpr (HasAppendJson<T>) {
+    append_json(out, value);
+  } else if constexpr (std::same_as<T, std::nullptr_t>) {
+    out += "null";
+  } else if constexpr (std::same_as<T, bool>) {
+    out += value ? "true" : "false";
+  } else if constexpr (std::floating_point<T>) {
+    append_number(out, value);
+  } else if constexpr (std::integral<T>) {
+    char digits[24];
+    out.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+  } else if constexpr (std::is_enum_v<T>) {
+    append(out, static_cast<std::underlying_type_t<T>>(value));
+  } else if constexpr (std::convertible_to<const T&, std::string_view>) {
+    append_quoted(out, value);
+  } else if constexpr (kIsOptional<T>) {
+    if (value) {
+      append(out, *value);
+    } else {
+      out += "null";
+    }
+  } else if constexpr (requires { typename T::mapped_type; }) {
+    // A std::map of views, so that the keys of any map come out sorted.
+    std::map<std::string_view, const typename T::mapped_type*> sorted;
+    for (const auto& [key, item] : value) sorted.emplace(key, &item);
+    char before = '{';
+    for (const auto& [key, item] : sorted) {
+      out += before;
+      append_quoted(out, key);
+      out += ':';
+      append(out, *item);
+      before = ',';
+    }
+    out += sorted.empty() ? "{}" : "}";
+  } else {
+    static_assert(std::ranges::range<const T>, "no JSON form: add void append_json(std::string&, const T&)");
+    using Item = std::ranges::range_value_t<const T>;
+    static_assert(!std::same_as<Item, std::uint8_t> && !std::same_as<Item, std::byte>, "octets: pass them as a text");
+    char before = '[';
+    for (const Item& item : value) {
+      out += before;
+      append(out, item);
+      before = ',';
+    }
+    out += before == '[' ? "[]" : "]";
+  }
+}
+
+// As `append`, but NaN, +Inf and -Inf by these names.
+template <class T>
+void append_plain(std::string& out, const T& value) {
+  if constexpr (std::floating_point<T>) {
+    if (value != value) {
+      out += "NaN";
+    } else if (value - value != 0) {
+      out += value > 0 ? "+Inf" : "-Inf";
+    } else {
+      append_number(out, value);
+    }
+  } else {
+    append(out, value);
+  }
+}
+
+}  // namespace mg::json_text
