@@ -36,10 +36,10 @@ inline constexpr std::int32_t kUnavailable = 503;
 
 // What went wrong. Same fields as a go-micro error, so that it crosses the wire unchanged.
 struct [[nodiscard]] Error {
-  std::string id;                        // Who made it: a node's UUID or a component's name; may be empty.
-  std::int32_t code = code::kUnknown;    // 0 never reaches a peer: it would mean success.
-  std::string detail;                    // What was tried, on what, what to do.
-  std::string status;                    // Short text of the code.
+  std::string id;                      // Who made it: a node's UUID or a component's name; may be empty.
+  std::int32_t code = code::kUnknown;  // 0 never reaches a peer: it would mean success.
+  std::string detail;                  // What was tried, on what, what to do.
+  std::string status;                  // Short text of the code.
 
   friend bool operator==(const Error&, const Error&) = default;
 };
