@@ -23,16 +23,21 @@ find_package(Protobuf REQUIRED)
 find_package(Boost 1.81 REQUIRED)
 find_package(CLI11 REQUIRED)
 
+# What all of our code is compiled with; of this, users of an installed tree get only the language level.
 add_library(mg_options INTERFACE)
-target_compile_options(mg_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
+target_compile_features(mg_options INTERFACE cxx_std_23)
+set(warnings -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-  target_compile_options(mg_options INTERFACE -Wthread-safety -Wimplicit-fallthrough)
-  target_link_options(mg_options INTERFACE -fuse-ld=lld)
+  list(APPEND warnings -Wthread-safety -Wimplicit-fallthrough)
+  target_link_options(mg_options INTERFACE $<BUILD_INTERFACE:-fuse-ld=lld>)
 endif()
+target_compile_options(mg_options INTERFACE "$<BUILD_INTERFACE:${warnings}>")
 # Boost.Asio without its old names, and never io_uring (deps: it gave nothing).
-target_compile_definitions(mg_options INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE
-  SPDLOG_FMT_EXTERNAL_HO)
+target_compile_definitions(mg_options INTERFACE
+  "$<BUILD_INTERFACE:BOOST_ASIO_NO_DEPRECATED;BOOST_ASIO_DISABLE_BOOST_COROUTINE;SPDLOG_FMT_EXTERNAL_HO>")
 target_link_libraries(mg_options INTERFACE fmt::fmt-header-only Threads::Threads)
+set_target_properties(mg_options PROPERTIES EXPORT_NAME options)
+install(TARGETS mg_options EXPORT microgame)
 
 if(MG_SANITIZE)
   target_compile_options(mg_options INTERFACE -fsanitize=${MG_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
