@@ -157,7 +157,6 @@ class Meta {
 
    private:
     friend class Meta;
-    void read();
     const char* at_ = nullptr;    // The entry's first octet; null past the end.
     const char* next_ = nullptr;  // The octet after the entry.
     const char* end_ = nullptr;
@@ -166,12 +165,12 @@ class Meta {
     std::string_view value_;
   };
 
-  bool find(std::string_view key, Cursor& at) const;
+  struct NewEntry;
+
+  bool find(std::uint8_t id, std::string_view key, Cursor& at) const;
   bool same_entries(const Meta& other) const noexcept;
-  void replace(std::size_t offset, std::size_t old_bytes, std::string_view entry, int count_change);
-  void reserve(std::size_t entry_bytes);
-  static Block* allocate(std::size_t entry_bytes);
-  static void release(Block* block) noexcept;
+  void splice(const Cursor& at, bool replace, const NewEntry* entry);
+  void release() noexcept;
 
   Block* block_ = nullptr;
 };
