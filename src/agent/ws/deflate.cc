@@ -200,28 +200,36 @@ Inflater::Status Inflater::run(Bytes in, std::size_t limit, std::vector<std::byt
   z_stream& stream = state_->stream;
   stream.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(in.data()));
   stream.avail_in = static_cast<uInt>(in.size());
+  const std::size_t start = out.size();
+  std::size_t end = start;  // Of what came out; `out` is larger while zlib writes.
+  auto finish = [&](Status status) {
+    out.resize(end);
+    return status;
+  };
   for (;;) {
-    // One octet over the limit is room enough to see that the message is too big.
-    const std::size_t before = out.size();
-    const std::size_t room =
-        std::min(limit + 1 - before, std::max<std::size_t>({out.capacity() - before, before, 4 * in.size(), 256}));
-    out.resize(before + room);
-    stream.next_out = reinterpret_cast<Bytef*>(out.data() + before);
+    if (out.size() == end) {
+      // Room in proportion to what went in and came out now, not to the message: many small pieces must stay cheap.
+      // One octet over the limit is room enough to see that the message is too big.
+      const std::size_t room = std::max<std::size_t>({end - start, 4 * in.size(), 256});
+      out.resize(end + std::min(room, limit + 1 - end));
+    }
+    const std::size_t room = out.size() - end;
+    stream.next_out = reinterpret_cast<Bytef*>(out.data() + end);
     stream.avail_out = static_cast<uInt>(room);
     const int result = inflate(&stream, Z_SYNC_FLUSH);
-    out.resize(before + room - stream.avail_out);
-    if (out.size() > limit) return Status::kTooBig;
+    end += room - stream.avail_out;
+    if (end > limit) return finish(Status::kTooBig);
     if (result == Z_STREAM_END) {
       // The sender closed its stream with a final block, which RFC 7692 section 7.2.3.4 allows: the next block follows,
       // and may refer to what was sent before.
-      if (inflateResetKeep(&stream) != Z_OK) return Status::kBadData;
+      if (inflateResetKeep(&stream) != Z_OK) return finish(Status::kBadData);
       if (stream.avail_in != 0) continue;
       state_->ended = true;
-      return Status::kOk;
+      return finish(Status::kOk);
     }
-    if (result != Z_OK && result != Z_BUF_ERROR) return Status::kBadData;
+    if (result != Z_OK && result != Z_BUF_ERROR) return finish(Status::kBadData);
     // Output space left over means that everything that could come out has.
-    if (stream.avail_out != 0) return stream.avail_in == 0 ? Status::kOk : Status::kBadData;
+    if (stream.avail_out != 0) return finish(stream.avail_in == 0 ? Status::kOk : Status::kBadData);
   }
 }
 

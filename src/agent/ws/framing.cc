@@ -61,7 +61,7 @@ void FrameParser::release() {
   flags_ &= static_cast<std::uint8_t>(~kDelivered);
   if (!heap_) return;
   if (heap_->inflater) {
-    heap_->block = {};
+    heap_->block = std::vector<std::byte>();  // Not {}: that keeps the capacity.
     heap_->fragments = 0;
   } else {
     heap_.reset();
@@ -146,8 +146,13 @@ FrameEvent FrameParser::frame(MutableBytes in) {
     }
   }
   if (!control) {
-    const std::size_t held = in_message ? heap_->block.size() : 0;
-    if (length > options_->max_message_bytes - held) return error(in, kTooBig, "message over the limit");
+    std::uint64_t room = options_->max_message_bytes;
+    if ((first & kRsv1) != 0 || (flags_ & kCompressed) != 0) {
+      room += deflate_slack(options_->max_message_bytes);  // What comes out counts, in fragment().
+    } else if (in_message) {
+      room -= heap_->block.size();
+    }
+    if (length > room) return error(in, kTooBig, "message over the limit");
   }
   header += masked ? 4 : 0;
   if (in.size() < header) return need_more(header + length);

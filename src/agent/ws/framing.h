@@ -51,6 +51,11 @@ struct FrameOptions {
   bool masked = true;  // Frames read must be masked (a server reads); false: must not be (a client reads).
 };
 
+// How many octets more than its content a compressed frame may have: data that does not compress grows a little.
+constexpr std::uint32_t deflate_slack(std::uint32_t max_message_bytes) {
+  return max_message_bytes / 1024 + 64;
+}
+
 enum class FrameKind : std::uint8_t {
   kNeedMore,  // Nothing whole yet: receive until `needed` octets are there, then ask again.
   kMessage,   // `payload` is a whole message; `opcode` is kBinary or kText.
@@ -67,7 +72,8 @@ struct FrameEvent {
   std::uint16_t code = 0;
   std::size_t consumed = 0;  // Octets at the front of the input that are done with (also for kNeedMore).
   std::size_t needed = 0;    // kNeedMore: octets after `consumed`, counted from there, that allow progress;
-                             // at most max_message_bytes + kMaxHeaderBytes. 0 once closed: nothing is awaited.
+                             // at most max_message_bytes + kMaxHeaderBytes (with compression agreed, deflate_slack()
+                             // more). 0 once closed: nothing is awaited.
   MutableBytes payload;      // Unmasked; may be changed in place.
   std::string_view reason;
 };
