@@ -122,7 +122,7 @@ bool Loop::enqueue(std::move_only_function<void()> function, bool bounded) {
     posted_.push_back(std::move(function));
   }
   // The loop looks at the flag before it sleeps; the first to raise it wakes the loop for all.
-  if (!has_posted_.exchange(true, std::memory_order_acq_rel) && !on_this_thread()) wake();
+  if (!has_posted_.exchange(true) && thread_.load() != std::this_thread::get_id()) wake();
   return true;
 }
 
@@ -164,7 +164,8 @@ int Loop::wait_events(bool wait) {
     }
     return batch.count;
   };
-  if (has_posted_.load(std::memory_order_acquire) || stop_.load(std::memory_order_relaxed)) wait = false;
+  // Something to flush is there when it was asked for outside a turn.
+  if (has_posted_.load() || stop_.load(std::memory_order_relaxed) || !flush_.empty()) wait = false;
   if (asio_) {
     if (collect(0) > 0) {
       asio_->context.restart();
@@ -190,7 +191,8 @@ int Loop::wait_events(bool wait) {
 
 bool Loop::turn_once(bool wait) {
   Loop* const outer = std::exchange(current_loop, this);
-  thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  // Ordered with has_posted_: a poster either sees the new thread and wakes it, or is seen by it.
+  if (!on_this_thread()) thread_.store(std::this_thread::get_id());
   const int count = wait_events(wait);
   now_ = clock_->now();
   ++turn_;

@@ -52,6 +52,7 @@ void TimerHeap::sift_down(std::size_t index, Entry entry) noexcept {
 }
 
 void TimerHeap::arm(Timer& timer, TimePoint when) {
+  when = std::max(when, not_before_);
   if (timer.heap_) {
     const std::size_t index = timer.index_;
     const TimePoint before = heap_[index].when;
@@ -81,12 +82,14 @@ void TimerHeap::remove(Timer& timer) noexcept {
 }
 
 void TimerHeap::fire(TimePoint now) {
-  // A callback may arm timers for `now` again and again: only as many fire as were there, so that I/O gets its turn.
-  for (std::size_t left = heap_.size(); left > 0 && !heap_.empty() && heap_.front().when <= now; --left) {
+  // A callback may arm timers for `now` again and again: these wait, so that I/O gets its turn.
+  not_before_ = now + std::chrono::nanoseconds(1);
+  while (!heap_.empty() && heap_.front().when <= now) {
     Timer& timer = *heap_.front().timer;
     remove(timer);
     timer.callback_(timer.context_);
   }
+  not_before_ = TimePoint::min();
 }
 
 }  // namespace mg

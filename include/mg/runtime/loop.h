@@ -82,6 +82,9 @@ class Loop {
 
   // Runs `function` on the loop, in order of posting. False when too many wait: it was dropped.
   bool post(std::move_only_function<void()> function);
+  // As post(), but never refused: for what continues a waiting coroutine, which would hang, and whose number is bounded
+  // where it began.
+  void post_always(std::move_only_function<void()> function) { enqueue(std::move(function), false); }
   bool on_this_thread() const noexcept { return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
   // The loop that runs on this thread, null outside one.
   static Loop* current() noexcept;

@@ -65,6 +65,7 @@ class TimerHeap {
   void sift_down(std::size_t index, Entry entry) noexcept;
 
   std::vector<Entry> heap_;
+  TimePoint not_before_ = TimePoint::min();  // While timers fire: the soonest that a new one may be due.
 };
 
 }  // namespace mg
