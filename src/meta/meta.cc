@@ -15,7 +15,8 @@
 namespace mg {
 namespace {
 
-// Well-known keys: an entry names them by their place here. The last line comes with calls of Go services (wire.md 2.5).
+// Well-known keys: an entry names them by their place here. The last line comes with calls of Go services
+// (wire.md 2.5).
 constexpr std::array<std::string_view, 17> kNames = {
     // clang-format off
     meta_key::kNodeName, meta_key::kNodeId, meta_key::kDataId, meta_key::kClientId, meta_key::kClientIp,
