@@ -71,7 +71,7 @@ std::size_t append_escaped(std::string& out, std::string_view text, std::size_t 
   return at;
 }
 
-std::string quoted(std::string_view text, std::size_t limit) {
+std::string quote(std::string_view text, std::size_t limit) {
   std::string out = "\"";
   const bool whole = append_escaped(out, text, limit + 1) == text.size();
   return out += whole ? "\"" : "...\"";

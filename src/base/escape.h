@@ -1,7 +1,7 @@
 // base/escape.h -- text from outside, made safe to show on one line of a terminal or log.
 //
 //   append_escaped(line, name);                        // "a\r\nb\x1b[31m" becomes a\r\nb\x1b[31m in plain letters
-//   fail(code::kInvalid, "not a port: {}", quoted(text));
+//   fail(code::kInvalid, "not a port: {}", quote(text));
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,6 @@ namespace mg {
 std::size_t append_escaped(std::string& out, std::string_view text, std::size_t limit = std::string::npos);
 
 // "text" in quotes, escaped, and cut with ... when it is longer than `limit` octets.
-std::string quoted(std::string_view text, std::size_t limit = 80);
+std::string quote(std::string_view text, std::size_t limit = 80);
 
 }  // namespace mg

@@ -35,10 +35,10 @@ TEST(Escape, NeverExceedsTheLimitNorCutsACharacter) {
   }
 }
 
-TEST(Quoted, CutsLongTexts) {
-  EXPECT_EQ(quoted("a\nb"), "\"a\\nb\"");
-  EXPECT_EQ(quoted("abcd", 4), "\"abcd\"");
-  EXPECT_EQ(quoted("abcde", 4), "\"abcd...\"");
+TEST(Quote, CutsLongTexts) {
+  EXPECT_EQ(quote("a\nb"), "\"a\\nb\"");
+  EXPECT_EQ(quote("abcd", 4), "\"abcd\"");
+  EXPECT_EQ(quote("abcde", 4), "\"abcd...\"");
 }
 
 }  // namespace
