@@ -35,8 +35,9 @@ Digits read_digits(std::string_view text, std::uint64_t max) {
   for (const char c : text) {
     if (!is_digit(c)) return {};
     const auto digit = static_cast<std::uint64_t>(c - '0');
-    if (value > (max - digit) / 10) return {max, true};
-    value = value * 10 + digit;
+    if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, digit, &value) || value > max) {
+      return {max, true};
+    }
   }
   return {value, true};
 }

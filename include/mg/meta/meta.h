@@ -147,6 +147,7 @@ class Meta {
   // Walks the entries of a block in their order.
   class Cursor {
    public:
+    Cursor() = default;
     explicit Cursor(const Meta& meta);
     bool valid() const { return at_ != nullptr; }
     std::string_view key() const { return key_; }
