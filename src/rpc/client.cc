@@ -1,0 +1,432 @@
+#include "mg/rpc/client.h"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <numbers>
+#include <unordered_map>
+
+#include "mg/base/check.h"
+#include "rpc/loop_ptr.h"
+
+namespace mg::rpc {
+namespace {
+
+constexpr std::size_t kMaxMethods = 65536;  // Endpoints one client calls.
+
+// The value of a Task that is ready.
+template <class T>
+T take(Task<T>&& task) {
+  return std::move(task).operator co_await().await_resume();
+}
+
+// The nodes of a service as one loop uses them. Kept by the calls that go on, so that a change does not pull it away.
+struct CandidateSet : Counted {
+  NodeList nodes;
+  std::vector<Candidate> all;  // By uuid.
+};
+using SetPtr = LoopPtr<CandidateSet>;
+
+// Which nodes a call may go to. Lifetime: of the Target it was made from.
+struct Choice {
+  std::string_view uuid;
+  const std::function<bool(const Node&)>* filter = nullptr;
+};
+
+// What a loop has for all methods of a client.
+struct alignas(64) PerLoop {
+  Loop* loop = nullptr;
+  std::unique_ptr<SeededRandom> random;
+  std::uint32_t nested = 0;
+  std::uint32_t pending = 0;
+  std::string key;  // Scratch of Client::call.
+  std::unordered_map<std::string, Method::State*> methods;
+};
+
+class Count {
+ public:
+  explicit Count(std::uint32_t& count) : count_(count) { ++count_; }
+  Count(const Count&) = delete;
+  Count& operator=(const Count&) = delete;
+  ~Count() { --count_; }
+
+ private:
+  std::uint32_t& count_;
+};
+
+// Retries follow go-micro's steps: n^e tenths of a second before attempt n. Source: wire.md 2.8.
+Clock::Duration pause_before(std::uint32_t attempt) {
+  const double steps = std::floor(std::pow(static_cast<double>(attempt), std::numbers::e));
+  const auto most = std::chrono::minutes(2);
+  return steps >= 1200.0 ? Clock::Duration(most)
+                         : Clock::Duration(std::chrono::milliseconds(100)) * static_cast<int>(steps);
+}
+
+bool worth_another_try(const Error& error) {
+  return error.code == code::kTimeout || error.code == code::kServer || is_not_run(error);
+}
+
+}  // namespace
+
+class Client::State {
+ public:
+  State(const ClientOptions& options, std::span<Loop* const> loops, Resolver& resolver,
+        std::vector<Transport*> transports, Random& random)
+      : options_(options),
+        resolver_(resolver),
+        transports_(std::move(transports)),
+        loop_count_(loops.size()),
+        loops_(std::make_unique<PerLoop[]>(loops.size())) {
+    for (std::size_t i = 0; i < loop_count_; ++i) {
+      check(loops[i]->index() == i, "rpc::Client: the loops must be all of one Runtime, in their order");
+      loops_[i].loop = loops[i];
+      loops_[i].random = std::make_unique<SeededRandom>(random.next());
+    }
+  }
+
+  const ClientOptions& options() const { return options_; }
+  Resolver& resolver() const { return resolver_; }
+  std::size_t loop_count() const { return loop_count_; }
+  PerLoop& loop(std::size_t index) { return loops_[index]; }
+  // What this thread's loop has; null outside the client's loops.
+  PerLoop* here() {
+    Loop* const loop = Loop::current();
+    if (!loop || loop->index() >= loop_count_ || loops_[loop->index()].loop != loop) [[unlikely]] {
+      return nullptr;
+    }
+    return &loops_[loop->index()];
+  }
+
+  Method::State* method(std::string_view service, std::string_view endpoint);
+  void set_picker(std::string_view service, PickerFactory factory) {
+    const std::lock_guard lock(mutex_);
+    pickers_[std::string(service)] = std::move(factory);
+  }
+  std::shared_ptr<NodeHealth> health(const std::string& node_id);
+  std::unique_ptr<Route> open(const Node& node, EndpointName endpoint, Loop& loop) {
+    for (Transport* transport : transports_) {
+      if (auto route = transport->open(node, endpoint, options_.name, loop)) return route;
+    }
+    return nullptr;
+  }
+
+ private:
+  const ClientOptions& options_;
+  Resolver& resolver_;
+  std::vector<Transport*> transports_;
+  std::size_t loop_count_;
+  std::unique_ptr<PerLoop[]> loops_;
+
+  std::mutex mutex_;  // docs/threads.md: "rpc client"; never on the path of a message.
+  std::unordered_map<std::string, std::unique_ptr<Method::State>> methods_;
+  std::unordered_map<std::string, PickerFactory> pickers_;
+  std::unordered_map<std::string, std::weak_ptr<NodeHealth>> health_;
+  std::size_t health_limit_ = 256;
+};
+
+class Method::State {
+ public:
+  State(Client::State& client, std::string_view service, std::string_view endpoint, const PickerFactory& picker)
+      : client_(client), service_(service), endpoint_(endpoint), name_(parse_endpoint(service_, endpoint_)) {
+    slots_ = std::make_unique<Slot[]>(client_.loop_count());
+    for (std::size_t i = 0; i < client_.loop_count(); ++i) {
+      slots_[i].own = &client_.loop(i);
+      if (picker) slots_[i].picker = picker();
+    }
+  }
+
+  Task<Result<void>> start(const Choice& choice, const Context& context, const Messages& messages);
+  ExchangePtr lease(const MessageLite& request, const MessageLite& reply);
+
+ private:
+  struct alignas(64) Slot {
+    PerLoop* own = nullptr;
+    std::uint64_t version = 0;  // Of the resolver when `set` was made.
+    SetPtr set;
+    std::unique_ptr<ExchangePool> pool;
+    std::unique_ptr<Picker> picker;
+  };
+
+  Slot* here() {
+    PerLoop* const own = client_.here();
+    return own ? &slots_[own->loop->index()] : nullptr;
+  }
+  Task<Result<void>> attempt(Slot& slot, const Choice& choice, const Context& context, const Messages& messages);
+  Task<Result<void>> attempt_when_known(Slot& slot, Task<Result<NodeList>> asked, std::uint64_t version, Choice choice,
+                                        Context context, Messages messages);
+  Task<Result<void>> attempt_repeatedly(Slot& slot, Choice choice, Context context, Messages messages);
+  void install(Slot& slot, NodeList nodes, std::uint64_t version);
+  Task<Result<void>> send(Slot& slot, const Choice& choice, const Context& context, const Messages& messages);
+  Result<std::size_t> choose(Slot& slot, const CandidateSet& set, const Choice& choice, const Context& context);
+  Result<std::size_t> choose_filtered(Slot& slot, const CandidateSet& set, const Choice& choice);
+  Task<Result<void>> launch(PerLoop& own, Candidate& to, const Context& context, const Messages& messages);
+  Task<Result<void>> finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call, Choice choice,
+                            Context context, Messages messages);
+
+  Client::State& client_;
+  std::string service_;
+  std::string endpoint_;
+  Result<EndpointName> name_;
+  std::unique_ptr<Slot[]> slots_;
+};
+
+// ---- what the loops share ---------------------------------------------------------------------------------------
+
+Method::State* Client::State::method(std::string_view service, std::string_view endpoint) {
+  std::string key;
+  key.append(service).append(1, '\0').append(endpoint);
+  const std::lock_guard lock(mutex_);
+  if (const auto at = methods_.find(key); at != methods_.end()) return at->second.get();
+  if (methods_.size() >= kMaxMethods) return nullptr;
+  const auto picker = pickers_.find(std::string(service));
+  auto made = std::make_unique<Method::State>(*this, service, endpoint,
+                                              picker == pickers_.end() ? PickerFactory() : picker->second);
+  return methods_.emplace(std::move(key), std::move(made)).first->second.get();
+}
+
+std::shared_ptr<NodeHealth> Client::State::health(const std::string& node_id) {
+  const std::lock_guard lock(mutex_);
+  std::weak_ptr<NodeHealth>& known = health_[node_id];
+  if (auto health = known.lock()) return health;
+  auto health = std::make_shared<NodeHealth>();
+  known = health;
+  if (health_.size() > health_limit_) {
+    std::erase_if(health_, [](const auto& entry) { return entry.second.expired(); });
+    health_limit_ = std::max<std::size_t>(256, health_.size() * 2);
+  }
+  return health;
+}
+
+// ---- one method -------------------------------------------------------------------------------------------------
+
+ExchangePtr Method::State::lease(const MessageLite& request, const MessageLite& reply) {
+  Slot* const slot = here();
+  check(slot != nullptr, "rpc::Method: make_call() outside the loops of its client");
+  if (!slot->pool || !slot->pool->makes(&request, &reply)) [[unlikely]] {
+    slot->pool = std::make_unique<ExchangePool>(request, reply);
+  }
+  return slot->pool->take();
+}
+
+Task<Result<void>> Method::State::start(const Choice& choice, const Context& context, const Messages& messages) {
+  Slot* const slot = here();
+  if (!slot) [[unlikely]] {
+    return std::unexpected(
+        client_error(code::kServer, fmt::format("call of {} {} outside the loops of its client", service_, endpoint_)));
+  }
+  const Clock::TimePoint now = slot->own->loop->now();
+  Context seen = context;
+  if (seen.deadline().is_never()) {
+    seen.set_deadline(Deadline::after(now, client_.options().timeout));
+  } else if (seen.deadline().expired(now)) {
+    return std::unexpected(deadline_exceeded());
+  }
+  if (client_.options().retries == 0) [[likely]] {
+    return attempt(*slot, choice, seen, messages);
+  }
+  return attempt_repeatedly(*slot, choice, seen, messages);
+}
+
+Task<Result<void>> Method::State::attempt(Slot& slot, const Choice& choice, const Context& context,
+                                          const Messages& messages) {
+  // Read before the nodes are: a change in between is seen at the next call.
+  const std::uint64_t version = client_.resolver().version().load(std::memory_order_acquire);
+  if (!slot.set || slot.version != version) [[unlikely]] {
+    if (!name_) return std::unexpected(name_.error());
+    Task<Result<NodeList>> asked = client_.resolver().nodes(service_, context.deadline());
+    if (!asked.ready()) return attempt_when_known(slot, std::move(asked), version, choice, context, messages);
+    Result<NodeList> nodes = take(std::move(asked));
+    if (!nodes) {
+      slot.set = SetPtr();
+      return std::unexpected(std::move(nodes.error()));
+    }
+    install(slot, std::move(*nodes), version);
+  }
+  return send(slot, choice, context, messages);
+}
+
+Task<Result<void>> Method::State::attempt_when_known(Slot& slot, Task<Result<NodeList>> asked, std::uint64_t version,
+                                                     Choice choice, Context context, Messages messages) {
+  const Count pending(slot.own->pending);
+  Result<NodeList> nodes = co_await std::move(asked);
+  if (!nodes) co_return std::unexpected(std::move(nodes.error()));
+  install(slot, std::move(*nodes), version);
+  co_return co_await send(slot, choice, context, messages);
+}
+
+Task<Result<void>> Method::State::attempt_repeatedly(Slot& slot, Choice choice, Context context, Messages messages) {
+  Loop& loop = *slot.own->loop;
+  for (std::uint32_t n = 1;; ++n) {
+    Result<void> done = co_await attempt(slot, choice, context, messages);
+    if (done || n > client_.options().retries || !worth_another_try(done.error())) co_return done;
+    const Clock::Duration pause = pause_before(n);
+    if (context.deadline().remaining(loop.now()) <= pause) co_return done;
+    co_await loop.sleep_for(pause);
+    messages.reply->Clear();
+  }
+}
+
+void Method::State::install(Slot& slot, NodeList nodes, std::uint64_t version) {
+  SetPtr set(new CandidateSet);
+  set->all.reserve(nodes->size());
+  for (const Node& node : *nodes) {
+    set->all.push_back({.node = &node,
+                        .uuid = node.uuid(service_),
+                        .health = client_.health(node.id),
+                        .route = nullptr,  // Opened when first used.
+                        .pending = 0});
+  }
+  std::ranges::sort(set->all, {}, &Candidate::uuid);
+  set->nodes = std::move(nodes);
+  slot.set = set;
+  slot.version = version;
+  if (slot.picker && !set->all.empty()) slot.picker->update(set->all);
+}
+
+Result<std::size_t> Method::State::choose(Slot& slot, const CandidateSet& set, const Choice& choice,
+                                          const Context& context) {
+  if (set.all.empty()) return std::unexpected(none_available(service_));
+  const Clock::TimePoint now = slot.own->loop->now();
+  if (choice.filter && *choice.filter) return choose_filtered(slot, set, choice);
+  if (choice.uuid.data() != nullptr) {
+    const auto at = std::ranges::lower_bound(set.all, choice.uuid, {}, &Candidate::uuid);
+    if (at == set.all.end() || at->uuid != choice.uuid) return std::unexpected(none_available(service_));
+    return static_cast<std::size_t>(at - set.all.begin());
+  }
+  if (slot.picker) return slot.picker->pick(set.all, context, now, *slot.own->random);
+  return pick_random(set.all, now, *slot.own->random);
+}
+
+Result<std::size_t> Method::State::choose_filtered(Slot& slot, const CandidateSet& set, const Choice& choice) {
+  const Clock::TimePoint now = slot.own->loop->now();
+  std::vector<std::size_t> fit;
+  std::vector<std::size_t> fit_but_aside;
+  for (std::size_t i = 0; i < set.all.size(); ++i) {
+    const Candidate& candidate = set.all[i];
+    if (choice.uuid.data() != nullptr && candidate.uuid != choice.uuid) continue;
+    if (!(*choice.filter)(*candidate.node)) continue;
+    (candidate.health->set_aside(now) ? fit_but_aside : fit).push_back(i);
+  }
+  if (fit.empty()) fit.swap(fit_but_aside);
+  if (fit.empty()) return std::unexpected(none_available(service_));
+  return fit[fit.size() == 1 ? 0 : slot.own->random->below(fit.size())];
+}
+
+Task<Result<void>> Method::State::launch(PerLoop& own, Candidate& to, const Context& context,
+                                         const Messages& messages) {
+  const ClientOptions& options = client_.options();
+  if (own.pending >= options.max_pending) [[unlikely]] {
+    return std::unexpected(client_error(
+        code::kTooMany,
+        fmt::format("call of {} {}: {} calls wait already (max_pending)", service_, endpoint_, own.pending)));
+  }
+  if (own.nested >= options.max_nested) [[unlikely]] {
+    return std::unexpected(client_error(
+        code::kTooMany, fmt::format("call of {} {}: {} calls inside each other (max_nested); do they go in a circle?",
+                                    service_, endpoint_, own.nested)));
+  }
+  if (!to.route) [[unlikely]] {
+    to.route = client_.open(*to.node, *name_, *own.loop);
+    if (!to.route) {
+      return std::unexpected(
+          not_run(fmt::format("node {}: no transport reaches \"{}\"", to.node->id, to.node->address)));
+    }
+  }
+  const Count nested(own.nested);
+  return to.route->call(context, messages);
+}
+
+Task<Result<void>> Method::State::send(Slot& slot, const Choice& choice, const Context& context,
+                                       const Messages& messages) {
+  const SetPtr set = slot.set;  // A nested call may replace it.
+  const Result<std::size_t> index = choose(slot, *set, choice, context);
+  if (!index) return std::unexpected(index.error());
+  Candidate& to = set->all[*index];
+  Task<Result<void>> call = launch(*slot.own, to, context, messages);
+  if (!call.ready()) return finish(slot, set, *index, std::move(call), choice, context, messages);
+  Result<void> done = take(std::move(call));
+  if (done) [[likely]] {
+    to.health->worked();
+    return done;
+  }
+  if (!is_not_run(done.error())) return done;
+  return finish(slot, set, *index, std::move(done), choice, context, messages);
+}
+
+// Waits for the answer; where the request did not run and another node may have it, gives it to that.
+Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call,
+                                         Choice choice, Context context, Messages messages) {
+  PerLoop& own = *slot.own;
+  for (std::size_t tried = 1;; ++tried) {
+    Candidate& to = set->all[index];
+    Result<void> done;
+    {
+      const Count pending(own.pending);
+      const Count pending_there(to.pending);
+      done = co_await std::move(call);
+    }
+    if (done) {
+      to.health->worked();
+      co_return done;
+    }
+    if (!is_not_run(done.error())) co_return done;
+    const Clock::TimePoint now = own.loop->now();
+    to.health->failed(now);
+    if (choice.uuid.data() != nullptr || tried >= set->all.size() || context.deadline().expired(now)) co_return done;
+    const std::function<bool(const Node&)> any = [](const Node&) { return true; };
+    const bool filtered = choice.filter && *choice.filter;
+    const Result<std::size_t> next = choose_filtered(slot, *set, {{}, filtered ? choice.filter : &any});
+    if (!next || set->all[*next].health->set_aside(now)) co_return done;
+    index = *next;
+    call = launch(own, set->all[index], context, messages);
+  }
+}
+
+// ---- Client, Method ---------------------------------------------------------------------------------------------
+
+Client::Client(ClientOptions options, std::span<Loop* const> loops, Resolver& resolver,
+               std::vector<Transport*> transports, Random& random)
+    : options_(std::move(options)),
+      state_(std::make_unique<State>(options_, loops, resolver, std::move(transports), random)) {}
+
+Client::~Client() = default;
+
+Method Client::method(std::string_view service, std::string_view endpoint) {
+  Method::State* const state = state_->method(service, endpoint);
+  check(state != nullptr, "rpc::Client: more than 65536 endpoints");
+  return Method(state);
+}
+
+void Client::set_picker(std::string_view service, PickerFactory factory) {
+  state_->set_picker(service, std::move(factory));
+}
+
+Task<Result<void>> Client::call(const Target& target, std::string_view endpoint, const Context& context,
+                                const MessageLite& request, MessageLite& reply) {
+  PerLoop* const own = state_->here();
+  if (!own) {
+    return std::unexpected(client_error(
+        code::kServer, fmt::format("call of {} {} outside the loops of its client", target.service, endpoint)));
+  }
+  own->key.assign(target.service).append(1, '\0').append(endpoint);
+  auto at = own->methods.find(own->key);
+  if (at == own->methods.end()) {
+    Method::State* const method = state_->method(target.service, endpoint);
+    if (!method) {
+      return std::unexpected(client_error(code::kTooMany, fmt::format("call of {} {}: {} endpoints are called already",
+                                                                      target.service, endpoint, kMaxMethods)));
+    }
+    at = own->methods.emplace(own->key, method).first;
+  }
+  return at->second->start({target.node, &target.filter}, context, {&request, &reply});
+}
+
+Task<Result<void>> Method::start(std::string_view uuid, const Context& context, const Messages& messages) const {
+  return state_->start({uuid, nullptr}, context, messages);
+}
+
+ExchangePtr Method::lease(const MessageLite& request, const MessageLite& reply) const {
+  return state_->lease(request, reply);
+}
+
+}  // namespace mg::rpc

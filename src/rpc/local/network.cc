@@ -1,0 +1,398 @@
+#include "mg/rpc/local/network.h"
+
+#include <coroutine>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "mg/base/check.h"
+#include "mg/runtime/event.h"
+#include "mg/runtime/in_flight.h"
+#include "rpc/loop_ptr.h"
+
+namespace mg::rpc {
+namespace {
+
+constexpr std::string_view kHere = "local";
+
+template <class T>
+T take(Task<T>&& task) {
+  return std::move(task).operator co_await().await_resume();
+}
+
+// A coroutine that starts at once and frees itself at its end.
+struct Detached {
+  struct promise_type {
+    Detached get_return_object() const noexcept { return {}; }
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+    std::suspend_never final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept { std::terminate(); }
+    static void* operator new(std::size_t size) { return mg::detail::allocate_frame(size); }
+    static void operator delete(void* frame, std::size_t size) noexcept { mg::detail::free_frame(frame, size); }
+  };
+};
+
+bool copy_encoded(const MessageLite& from, MessageLite& to) {
+  std::string bytes;
+  return from.SerializePartialToString(&bytes) && to.ParsePartialFromString(bytes);
+}
+
+Error cannot_decode() {
+  return client_error(code::kServer, "grpc: failed to unmarshal the received message unexpected EOF");
+}
+
+}  // namespace
+
+// A node being served, for as long as routes lead to it.
+class LocalNetwork::Endpoint {
+ public:
+  // Each loop looks at its own flag and counts its own suspended calls: nothing is shared on the path of a message.
+  struct alignas(64) PerLoop {
+    Loop* loop = nullptr;
+    InFlight calls;
+  };
+
+  Endpoint(Serving serving, std::span<Loop* const> loops)
+      : id(serving.service + "-" + serving.uuid),
+        uuid(serving.uuid),
+        handlers(serving.handlers),
+        observer(std::move(serving.observer)),
+        loop_count(loops.size()),
+        per_loop(std::make_unique<PerLoop[]>(loops.size())) {
+    for (std::size_t i = 0; i < loop_count; ++i) per_loop[i].loop = loops[i];
+  }
+
+  const std::string id;
+  const std::string uuid;
+  const Handlers* const handlers;  // Looked at only while calls.closed() is false.
+  const RequestObserver observer;
+  const std::size_t loop_count;
+  const std::unique_ptr<PerLoop[]> per_loop;
+};
+
+class LocalNetwork::State {
+ public:
+  State(std::span<Loop* const> l, LocalOptions o) : loops(l.begin(), l.end()), options(o) {}
+
+  const std::vector<Loop*> loops;
+  const LocalOptions options;
+  std::mutex mutex;  // docs/threads.md: "local network"; taken when nodes start, stop and are first called.
+  std::unordered_map<std::string, std::shared_ptr<Endpoint>> endpoints;
+};
+
+namespace {
+
+using Endpoint = LocalNetwork::Endpoint;
+
+// A call whose handler returned a Task: everything the handler refers to, kept until it ends.
+struct Running : Counted {
+  Running(Loop& l, const Handler& h, const Context& c, std::string_view from)
+      : loop(l), handler(h), meta(c.meta()), caller(from), context(meta, c.deadline()) {
+    context.set_peer(caller, kHere);
+  }
+  static void* operator new(std::size_t size) { return mg::detail::allocate_frame(size); }
+  static void operator delete(void* memory, std::size_t size) noexcept { mg::detail::free_frame(memory, size); }
+
+  Loop& loop;
+  const Handler& handler;
+  ExchangePtr exchange;
+  Meta meta;
+  std::string caller;
+  Context context;
+  Clock::TimePoint started{};
+
+  Result<void> result;
+  bool done = false;
+  std::coroutine_handle<> waiter{};
+  Timer timer{[](void* self) { static_cast<Running*>(self)->wake(); }, this};
+
+  // Since it was suspended:
+  std::shared_ptr<Endpoint> endpoint;
+  InFlight::Token token;
+
+  void wake() {
+    timer.cancel();
+    if (waiter) std::exchange(waiter, {}).resume();
+  }
+};
+using RunningPtr = LoopPtr<Running>;
+
+class LocalRoute final : public Route {
+ public:
+  LocalRoute(std::shared_ptr<Endpoint> endpoint, EndpointName name, std::string_view caller, Loop& loop, bool serialise)
+      : endpoint_(std::move(endpoint)),
+        own_(&endpoint_->per_loop[loop.index()]),
+        loop_(loop),
+        caller_(caller),
+        serialise_(serialise) {
+    if (own_->calls.closed()) return;  // Its handlers may be gone; call() says so.
+    Result<const Handler*> found = endpoint_->handlers->find(name.handler, name.method);
+    if (!found) {
+      unknown_ = std::make_unique<Error>(std::move(found.error()));
+      return;
+    }
+    handler_ = *found;
+    direct_ = handler_->immediate && !serialise_ && !endpoint_->observer;
+    pool_ = std::make_unique<ExchangePool>(*handler_->request, *handler_->reply);
+  }
+
+  Task<Result<void>> call(const Context& context, const Messages& messages) override {
+    if (own_->calls.closed()) [[unlikely]] {
+      return std::unexpected(not_run(fmt::format("node {}: stopped, the request did not run", endpoint_->id)));
+    }
+    if (direct_ && same_types(messages)) [[likely]] {
+      Context seen = context;
+      seen.set_peer(caller_, kHere);
+      return invoke_immediate(seen, *messages.request, *messages.reply);
+    }
+    if (unknown_) return std::unexpected(*unknown_);
+    return call_running(context, messages);
+  }
+
+ private:
+  bool same_types(const Messages& messages) const {
+    if (const Exchange* exchange = messages.exchange) {
+      return exchange->request_type() == handler_->request && exchange->reply_type() == handler_->reply;
+    }
+    return typeid(*messages.request) == *handler_->request_type && typeid(*messages.reply) == *handler_->reply_type;
+  }
+
+  Result<void> invoke_immediate(const Context& context, const MessageLite& request, MessageLite& reply) {
+    try {
+      Result<void> done = handler_->invoke_immediate(handler_->target.get(), context, request, reply);
+      if (!done) [[unlikely]] {
+        done = std::unexpected(handler_error(std::move(done.error()), endpoint_->uuid));
+      }
+      return done;
+    } catch (...) {
+      return std::unexpected(panic_error(std::current_exception()));
+    }
+  }
+
+  Task<Result<void>> call_running(const Context& context, const Messages& messages);
+  static Detached drive(RunningPtr running, Endpoint& endpoint, Task<Result<void>> task);
+  static Task<Result<void>> wait(RunningPtr running, MessageLite* reply, bool encoded);
+  static void settle(Running& running, const Endpoint& endpoint, Result<void> result);
+  static Result<void> deliver(Running& running, MessageLite* reply, bool encoded);
+
+  const std::shared_ptr<Endpoint> endpoint_;
+  Endpoint::PerLoop* const own_;
+  Loop& loop_;
+  const std::string caller_;
+  const bool serialise_;
+  bool direct_ = false;               // Nothing stands between the caller's messages and the handler.
+  const Handler* handler_ = nullptr;  // Looked at only while own_->calls.closed() is false.
+  std::unique_ptr<Error> unknown_;
+  std::unique_ptr<ExchangePool> pool_;
+};
+
+// The handler is done.
+void LocalRoute::settle(Running& running, const Endpoint& endpoint, Result<void> result) {
+  running.result = std::move(result);
+  if (!running.result) [[unlikely]] {
+    running.result = std::unexpected(handler_error(std::move(running.result.error()), endpoint.uuid));
+  }
+  running.done = true;
+  if (endpoint.observer) {
+    endpoint.observer({.endpoint = running.handler.name,
+                       .context = running.context,
+                       .took = running.loop.clock().now() - running.started,
+                       .error = running.result ? nullptr : &running.result.error()});
+  }
+}
+
+// Gives the caller the outcome, and the reply where the handler worked on another message than the caller's.
+Result<void> LocalRoute::deliver(Running& running, MessageLite* reply, bool encoded) {
+  if (running.result && reply) {
+    if (!encoded) {
+      running.handler.swap_reply(running.exchange->reply(), *reply);
+    } else if (!copy_encoded(running.exchange->reply(), *reply)) {
+      return std::unexpected(cannot_decode());
+    }
+  }
+  return std::move(running.result);
+}
+
+Task<Result<void>> LocalRoute::call_running(const Context& context, const Messages& messages) {
+  const bool encoded = serialise_ || !same_types(messages);
+  RunningPtr running(new Running(loop_, *handler_, context, caller_));
+  MessageLite* reply = nullptr;  // Where it has to be taken to.
+  if (!encoded && messages.exchange) {
+    running->exchange = ExchangePtr(messages.exchange);
+  } else {
+    running->exchange = pool_->take();
+    reply = messages.reply;
+    if (!encoded) {
+      handler_->copy_request(*messages.request, running->exchange->request());
+    } else if (!copy_encoded(*messages.request, running->exchange->request())) {
+      return std::unexpected(cannot_decode());
+    }
+  }
+  if (endpoint_->observer) running->started = loop_.clock().now();
+
+  try {
+    Task<Result<void>> task = handler_->invoke(handler_->target.get(), running->context, running->exchange->request(),
+                                               running->exchange->reply());
+    if (task.ready()) {
+      settle(*running, *endpoint_, take(std::move(task)));
+    } else {
+      drive(running, *endpoint_, std::move(task));
+    }
+  } catch (...) {
+    settle(*running, *endpoint_, std::unexpected(panic_error(std::current_exception())));
+  }
+  if (running->done) return deliver(*running, reply, encoded);
+  running->endpoint = endpoint_;
+  // Never refused: whether it is closed was asked above, and only this loop closes it.
+  if (auto token = own_->calls.enter()) running->token = std::move(*token);
+  return wait(std::move(running), reply, encoded);
+}
+
+// Runs the handler's coroutine to its end, whoever still waits. `endpoint` is kept by the route while this has not been
+// suspended, then by `running`.
+Detached LocalRoute::drive(RunningPtr running, Endpoint& endpoint, Task<Result<void>> task) {
+  Result<void> result;
+  try {
+    const Task<Result<void>> ends_here = std::move(task);  // What the handler holds goes before its caller goes on.
+    result = co_await const_cast<Task<Result<void>>&>(ends_here);
+  } catch (...) {
+    result = std::unexpected(panic_error(std::current_exception()));
+  }
+  co_await running->loop.resume_here();
+  settle(*running, endpoint, std::move(result));
+  running->token.release();
+  running->wake();
+}
+
+Task<Result<void>> LocalRoute::wait(RunningPtr running, MessageLite* reply, bool encoded) {
+  struct UntilDone {
+    Running& running;
+    ~UntilDone() {  // Also when the caller goes away.
+      running.timer.cancel();
+      running.waiter = {};
+    }
+    bool await_ready() const noexcept { return running.done; }
+    void await_suspend(std::coroutine_handle<> awaiter) {
+      running.waiter = awaiter;
+      running.timer.arm(running.loop, running.context.deadline().time());
+    }
+    void await_resume() const noexcept {}
+  };
+  {
+    UntilDone until_done{*running};
+    co_await until_done;
+  }
+  if (!running->done) co_return std::unexpected(deadline_exceeded());
+  co_return deliver(*running, reply, encoded);
+}
+
+// ---- serving ----------------------------------------------------------------------------------------------------
+
+class LocalServed final : public Served {
+ public:
+  LocalServed(std::shared_ptr<LocalNetwork::State> state, std::shared_ptr<Endpoint> endpoint)
+      : state_(std::move(state)), endpoint_(std::move(endpoint)) {}
+  ~LocalServed() override { forget(); }
+
+  std::string address() const override { return std::string(kHere); }
+  std::vector<std::pair<std::string, std::string>> metadata() const override {
+    return {{"protocol", "local"}, {"server", "local"}, {"transport", "local"}};
+  }
+
+  Task<Result<void>> stop(Deadline deadline) override;
+
+ private:
+  // What the loops report to.
+  struct Stopping {
+    Loop& loop;
+    std::size_t left;
+    std::size_t running = 0;
+    Completion<bool> all;
+  };
+  static Task<void> stop_on(Loop& loop, std::shared_ptr<Endpoint> endpoint, std::shared_ptr<Stopping> stopping,
+                            Deadline deadline);
+  static void report(std::shared_ptr<Stopping> stopping, std::size_t running);
+  void forget() {
+    const std::lock_guard lock(state_->mutex);
+    const auto at = state_->endpoints.find(endpoint_->id);
+    if (at != state_->endpoints.end() && at->second == endpoint_) state_->endpoints.erase(at);
+  }
+
+  const std::shared_ptr<LocalNetwork::State> state_;
+  const std::shared_ptr<Endpoint> endpoint_;
+};
+
+Task<void> LocalServed::stop_on(Loop& loop, std::shared_ptr<Endpoint> endpoint, std::shared_ptr<Stopping> stopping,
+                                Deadline deadline) {
+  // Posted, so no handler is on this loop's stack: those that run are suspended and counted.
+  InFlight& calls = endpoint->per_loop[loop.index()].calls;
+  calls.close();
+  co_await calls.drained(loop, deadline);
+  const std::size_t running = calls.count();
+  stopping->loop.post([stopping, running] { report(stopping, running); });
+}
+
+void LocalServed::report(std::shared_ptr<Stopping> stopping, std::size_t running) {
+  stopping->running += running;
+  if (--stopping->left == 0) stopping->all.set(true);
+}
+
+Task<Result<void>> LocalServed::stop(Deadline deadline) {
+  Loop* const here = Loop::current();
+  check(here != nullptr, "rpc::Served::stop() outside a loop");
+  forget();
+  auto stopping = std::make_shared<Stopping>(*here, endpoint_->loop_count);
+  for (std::size_t i = 0; i < endpoint_->loop_count; ++i) {
+    Loop& loop = *endpoint_->per_loop[i].loop;
+    loop.post(
+        [&loop, endpoint = endpoint_, stopping, deadline] { spawn(stop_on(loop, endpoint, stopping, deadline)); });
+  }
+  // The loops' own answers come at the deadline at the latest; a loop that does not run gives none.
+  const Deadline patience = deadline.is_never() ? deadline : Deadline::after(deadline.time(), std::chrono::seconds(1));
+  if (!co_await stopping->all.wait(*here, patience)) {
+    co_return fail(code::kTimeout, "node {}: {} of {} loops did not stop serving in time", endpoint_->id,
+                   stopping->left, endpoint_->loop_count);
+  }
+  if (stopping->running > 0) {
+    co_return fail(code::kTimeout, "node {}: {} requests still run after the time to finish them", endpoint_->id,
+                   stopping->running);
+  }
+  co_return Result<void>();
+}
+
+}  // namespace
+
+LocalNetwork::LocalNetwork(std::span<Loop* const> loops, LocalOptions options)
+    : state_(std::make_shared<State>(loops, options)) {
+  for (std::size_t i = 0; i < loops.size(); ++i) {
+    check(loops[i]->index() == i, "rpc::LocalNetwork: the loops must be all of one Runtime, in their order");
+  }
+}
+
+LocalNetwork::~LocalNetwork() = default;
+
+Task<Result<std::unique_ptr<Served>>> LocalNetwork::serve(Serving serving) {
+  auto endpoint = std::make_shared<Endpoint>(std::move(serving), state_->loops);
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->endpoints.emplace(endpoint->id, endpoint).second) {
+      return fail(code::kExists, "node {} is served in this process already", endpoint->id);
+    }
+  }
+  return Result<std::unique_ptr<Served>>(std::make_unique<LocalServed>(state_, std::move(endpoint)));
+}
+
+std::unique_ptr<Route> LocalNetwork::open(const Node& node, EndpointName name, std::string_view caller, Loop& loop) {
+  std::shared_ptr<Endpoint> endpoint;
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (const auto at = state_->endpoints.find(node.id); at != state_->endpoints.end()) endpoint = at->second;
+  }
+  if (!endpoint || loop.index() >= endpoint->loop_count || endpoint->per_loop[loop.index()].loop != &loop)
+    return nullptr;
+  return std::make_unique<LocalRoute>(std::move(endpoint), name, caller, loop, state_->options.serialise);
+}
+
+}  // namespace mg::rpc
