@@ -63,8 +63,8 @@ MAX_HEADER_LINES = 200
 LONGER = {}
 
 STD = set(
-    """algorithm any array atomic barrier bit bitset cassert cctype cerrno cfloat charconv chrono climits cmath compare
-    complex concepts condition_variable coroutine cstdarg cstddef cstdint cstdio cstdlib cstring ctime deque exception
+    """algorithm any array atomic barrier bit bitset cassert cctype cerrno cfenv cfloat charconv chrono cinttypes climits clocale cmath compare
+    complex concepts condition_variable coroutine csignal cstdarg cstddef cstdint cstdio cstdlib cstring ctime cuchar cwchar cwctype deque exception
     execution expected filesystem forward_list fstream functional future initializer_list iomanip ios iosfwd iostream
     istream iterator latch limits list locale map memory memory_resource mutex new numbers numeric optional ostream queue
     random ranges ratio regex scoped_allocator semaphore set shared_mutex source_location span spanstream sstream stack
