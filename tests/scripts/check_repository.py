@@ -83,7 +83,7 @@ FORBIDDEN = [
 ]
 FORBIDDEN = [(re.compile(pattern), advice) for pattern, advice in FORBIDDEN]
 
-SLEEP = re.compile(r"\bsleep_for\b|\bsleep_until\b|\busleep\(|\bnanosleep\(|\btime\.sleep\(|\basyncio\.sleep\((?!0\))")
+SLEEP = re.compile(r"\bthis_thread::sleep_|\busleep\(|\bnanosleep\(|\btime\.sleep\(|\basyncio\.sleep\((?!0\))")
 SKIP = re.compile(r"GTEST" r"_SKIP|\bDISABLED" r"_|pytest\.skip|\.skipTest\(|unittest\.skip")
 # A line may be excused where it is, with a reason: `check: allow (why)`.
 EXCUSE = re.compile(r"check: allow \(.+\)")
