@@ -94,7 +94,7 @@ void Stream::shrink_input() noexcept {
 
 bool Stream::start_fill(std::size_t want) {
   want_ = static_cast<std::uint32_t>(want);
-  if (input_ != Input::kMore) return true;
+  if (input_ != Input::kMore) return input_ == Input::kClosed || !finishing_;
   if (!readable_) return false;
   if (turn_ != loop_.turn()) {
     turn_ = loop_.turn();
@@ -138,9 +138,8 @@ bool Stream::receive() {
     return true;
   }
   if (got == 0) {
-    readable_ = false;
-    input_ = Input::kEnd;
-    return true;
+    end_input();
+    return input_ == Input::kClosed || !finishing_;
   }
   if (errno == EINTR) return receive();
   readable_ = false;
@@ -160,9 +159,8 @@ bool Stream::receive_tls() {
     return true;
   }
   if (got == 0) {
-    readable_ = false;
-    input_ = Input::kEnd;
-    return true;
+    end_input();
+    return input_ == Input::kClosed || !finishing_;
   }
   const auto octets = static_cast<std::size_t>(got);
   received_ += octets;
@@ -180,9 +178,8 @@ bool Stream::receive_tls() {
       continue;
     }
     if (status == TlsSession::Status::kEnd) {
-      readable_ = false;
-      input_ = Input::kEnd;
-      news = true;
+      end_input();
+      news = input_ == Input::kClosed || !finishing_;
     } else if (status == TlsSession::Status::kFailed) {
       if (tls_->session.pending() > 0) send_queued();  // The alert.
       fail(tls_->session.error());
@@ -267,7 +264,11 @@ void Stream::flush_now() {
 
 void Stream::flush() {
   if (fd_ < 0) {
-    resume_reader();  // Of a stream that was aborted.
+    if (reader_) {
+      resume_reader();
+    } else if (observer_) {
+      observer_->on_closed();
+    }
     return;
   }
   if (!blocked_) send_queued();
@@ -286,6 +287,7 @@ bool Stream::send_octets(const std::byte* data, std::size_t size, std::uint32_t*
     if (errno == EAGAIN) {
       blocked_ = true;
       blocked_since_ = loop_.now();
+      if (observer_) observer_->on_blocked();
       return false;
     }
     fail(errno == EPIPE || errno == ECONNRESET ? "reset by peer" : "send failed");
@@ -343,7 +345,23 @@ void Stream::done_sending() {
     tls_->session.shutdown();
     if (!send_tls()) return;
   }
+  shut_down_ = true;
+  if (input_ == Input::kEnd) {
+    close_fd();
+    input_ = Input::kClosed;
+    loop_.flush_later(*this);
+    return;
+  }
   ::shutdown(fd_, SHUT_WR);
+}
+
+// The peer sends no more.
+void Stream::end_input() {
+  readable_ = false;
+  input_ = Input::kEnd;
+  if (!shut_down_) return;
+  close_fd();
+  input_ = Input::kClosed;
 }
 
 // --- closing ---------------------------------------------------------------------------------------------------------

@@ -23,10 +23,13 @@
 
 namespace mg {
 
-// Told when a stream that was blocked has sent all it had. Threads: callback, on the loop.
+// Told what happens to a stream's output. Threads: callback, on the loop; must not destroy the stream in
+// on_blocked() and on_drained().
 class StreamObserver {
  public:
-  virtual void on_drained() = 0;
+  virtual void on_blocked() = 0;  // The kernel takes no more for now.
+  virtual void on_drained() = 0;  // A stream that was blocked has sent all it had.
+  virtual void on_closed() = 0;   // Closed while nobody waited in fill().
 
  protected:
   ~StreamObserver() = default;
@@ -76,8 +79,10 @@ class Stream final : private IoHandler, private Flushable {
   bool blocked() const noexcept { return blocked_; }
   TimePoint blocked_since() const noexcept { return blocked_since_; }
 
-  // No more is written: after what is queued, the sending side is shut down. A fill() then waits for the peer's end.
+  // No more is written: after what is queued, the sending side is shut down. From then on fill() goes on giving input,
+  // and returns kClosed when both sides have ended.
   void finish();
+  bool finishing() const noexcept { return finishing_; }
   // Closes now; queued output is dropped and the peer sees a reset. A waiting fill() returns kClosed, not before this
   // function has returned.
   void abort();
@@ -113,6 +118,7 @@ class Stream final : private IoHandler, private Flushable {
   bool send_octets(const std::byte* data, std::size_t size, std::uint32_t* done);
   bool send_tls();
   void done_sending();
+  void end_input();
   void unshare();
   void fail(std::string_view what);
   void close_fd() noexcept;
@@ -129,6 +135,7 @@ class Stream final : private IoHandler, private Flushable {
   bool hung_up_ = false;  // The peer's end is behind what is readable.
   bool blocked_ = false;
   bool finishing_ = false;
+  bool shut_down_ = false;  // The sending side.
   bool again_ = false;  // A posted function will go on reading in the next turn.
   Block in_;
   std::uint32_t in_begin_ = 0;

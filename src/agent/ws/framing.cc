@@ -68,14 +68,13 @@ void FrameParser::release() {
   }
 }
 
-FrameEvent FrameParser::error(MutableBytes in, std::uint16_t code, std::string_view reason) {
+FrameEvent FrameParser::error(std::uint16_t code, std::string_view reason) {
   flags_ = kClosed;
   heap_.reset();
   FrameEvent event;
   event.kind = FrameKind::kError;
   event.code = code;
   event.reason = reason;
-  event.consumed = in.size();
   return event;
 }
 
@@ -84,7 +83,7 @@ FrameEvent FrameParser::next(MutableBytes in) {
   std::size_t consumed = 0;
   for (;;) {
     FrameEvent event = frame(in.subspan(consumed));
-    consumed += event.consumed;
+    consumed = event.kind == FrameKind::kError ? in.size() : consumed + event.consumed;
     // A fragment that was taken in, but more input may complete the message.
     if (event.kind == FrameKind::kNeedMore && event.consumed != 0 && (flags_ & kClosed) == 0) continue;
     event.consumed = consumed;
@@ -107,20 +106,19 @@ FrameEvent FrameParser::frame(MutableBytes in) {
   const bool control = (opcode & 8) != 0;
   const bool in_message = (flags_ & kInMessage) != 0;
   if (first != (kFin | static_cast<unsigned>(Opcode::kBinary)) || in_message) {  // Not the everyday case.
-    if ((first & kRsv23) != 0) return error(in, kProtocol, "reserved bit set");
+    if ((first & kRsv23) != 0) return error(kProtocol, "reserved bit set");
     if ((first & kRsv1) != 0) {
-      if (!heap_ || !heap_->inflater) return error(in, kProtocol, "RSV1 set but no compression agreed");
-      if (control || opcode == 0) return error(in, kProtocol, "RSV1 set on a control or continuation frame");
+      if (!heap_ || !heap_->inflater) return error(kProtocol, "RSV1 set but no compression agreed");
+      if (control || opcode == 0) return error(kProtocol, "RSV1 set on a control or continuation frame");
     }
-    if ((opcode > 2 && !control) || opcode > 10) return error(in, kProtocol, "reserved opcode");
-    if (control && (first & kFin) == 0) return error(in, kProtocol, "control frame in fragments");
+    if ((opcode > 2 && !control) || opcode > 10) return error(kProtocol, "reserved opcode");
+    if (control && (first & kFin) == 0) return error(kProtocol, "control frame in fragments");
     if (!control && in_message != (opcode == 0)) {
-      return error(in, kProtocol, in_message ? "new message inside a fragmented one" : "continuation of no message");
+      return error(kProtocol, in_message ? "new message inside a fragmented one" : "continuation of no message");
     }
-    if (opcode == 1 && !options_->accept_text) return error(in, kUnsupported, "text is not served, send binary");
+    if (opcode == 1 && !options_->accept_text) return error(kUnsupported, "text is not served, send binary");
     if (!control && (in_message || (first & kFin) == 0)) {
-      if ((in_message ? heap_->fragments : 0) >= options_->max_fragments)
-        return error(in, kPolicy, "too many fragments");
+      if ((in_message ? heap_->fragments : 0) >= options_->max_fragments) return error(kPolicy, "too many fragments");
     }
   }
 
@@ -128,21 +126,21 @@ FrameEvent FrameParser::frame(MutableBytes in) {
   const auto second = std::to_integer<unsigned>(in[1]);
   const bool masked = (second & kMasked) != 0;
   if (masked != options_->masked) {
-    return error(in, kProtocol, masked ? "masked frame from a server" : "frame is not masked");
+    return error(kProtocol, masked ? "masked frame from a server" : "frame is not masked");
   }
   std::size_t header = 2;
   std::uint64_t length = second & kLength;
   if (length >= kLength16) {
-    if (control) return error(in, kProtocol, "control frame over 125 octets");
+    if (control) return error(kProtocol, "control frame over 125 octets");
     header = length == kLength16 ? 4 : 10;
     if (in.size() < header) return need_more(header + (masked ? 4 : 0));
     if (length == kLength16) {
       length = load<std::uint16_t>(in.data() + 2, std::endian::big);
-      if (length < kLength16) return error(in, kProtocol, "length is not minimal");
+      if (length < kLength16) return error(kProtocol, "length is not minimal");
     } else {
       length = load<std::uint64_t>(in.data() + 2, std::endian::big);
-      if (length >> 63 != 0) return error(in, kProtocol, "length has its top bit set");
-      if (length <= 0xFFFF) return error(in, kProtocol, "length is not minimal");
+      if (length >> 63 != 0) return error(kProtocol, "length has its top bit set");
+      if (length <= 0xFFFF) return error(kProtocol, "length is not minimal");
     }
   }
   if (!control) {
@@ -152,7 +150,7 @@ FrameEvent FrameParser::frame(MutableBytes in) {
     } else if (in_message) {
       room -= heap_->block.size();
     }
-    if (length > room) return error(in, kTooBig, "message over the limit");
+    if (length > room) return error(kTooBig, "message over the limit");
   }
   header += masked ? 4 : 0;
   if (in.size() < header) return need_more(header + length);
@@ -176,7 +174,7 @@ FrameEvent FrameParser::data_frame(MutableBytes in, std::size_t header, std::siz
   }
   if (text && !compressed) {
     if (done_ == 0 && !continues) utf8_.reset();
-    if (!utf8_.feed(fresh)) return error(in, close_code::kBadData, "text is not UTF-8");
+    if (!utf8_.feed(fresh)) return error(close_code::kBadData, "text is not UTF-8");
   }
   if (here.size() < length) {
     done_ = static_cast<std::uint32_t>(here.size());
@@ -184,7 +182,7 @@ FrameEvent FrameParser::data_frame(MutableBytes in, std::size_t header, std::siz
   }
   done_ = 0;
   if (!fin || continues || compressed) return fragment(here, fin, opcode, compressed, header + length);
-  if (text && !utf8_.complete()) return error(in, close_code::kBadData, "text ends inside a character");
+  if (text && !utf8_.complete()) return error(close_code::kBadData, "text ends inside a character");
 
   FrameEvent event;
   event.kind = FrameKind::kMessage;
@@ -213,12 +211,12 @@ FrameEvent FrameParser::fragment(MutableBytes payload, bool fin, Opcode opcode, 
       case Inflater::Status::kOk:
         break;
       case Inflater::Status::kBadData:
-        return error(payload, close_code::kBadData, "compressed data is broken");
+        return error(close_code::kBadData, "compressed data is broken");
       case Inflater::Status::kTooBig:
-        return error(payload, close_code::kTooBig, "message over the limit when decompressed");
+        return error(close_code::kTooBig, "message over the limit when decompressed");
     }
     if (text && !utf8_.feed(Bytes(block).subspan(before))) {
-      return error(payload, close_code::kBadData, "text is not UTF-8");
+      return error(close_code::kBadData, "text is not UTF-8");
     }
   } else if (!payload.empty()) {
     const std::size_t size = block.size() + payload.size();  // <= limit: frame() has seen to it.
@@ -228,7 +226,7 @@ FrameEvent FrameParser::fragment(MutableBytes payload, bool fin, Opcode opcode, 
   FrameEvent event;
   event.consumed = consumed;
   if (!fin) return event;
-  if (text && !utf8_.complete()) return error(payload, close_code::kBadData, "text ends inside a character");
+  if (text && !utf8_.complete()) return error(close_code::kBadData, "text ends inside a character");
   flags_ = kDelivered;
   event.kind = FrameKind::kMessage;
   event.opcode = text ? Opcode::kText : Opcode::kBinary;
@@ -254,12 +252,12 @@ FrameEvent FrameParser::control_frame(MutableBytes in, std::size_t header, std::
   }
   event.kind = FrameKind::kClose;
   event.code = close_code::kNone;
-  if (length == 1) return error(in, close_code::kProtocol, "close frame of one octet");
+  if (length == 1) return error(close_code::kProtocol, "close frame of one octet");
   if (length >= 2) {
     event.code = load<std::uint16_t>(payload.data(), std::endian::big);
     event.reason = as_text(payload.subspan(2));
-    if (!valid_close_code(event.code)) return error(in, close_code::kProtocol, "close code may not be sent");
-    if (!is_utf8(payload.subspan(2))) return error(in, close_code::kBadData, "close reason is not UTF-8");
+    if (!valid_close_code(event.code)) return error(close_code::kProtocol, "close code may not be sent");
+    if (!is_utf8(payload.subspan(2))) return error(close_code::kBadData, "close reason is not UTF-8");
   }
   flags_ = kClosed;
   heap_.reset();

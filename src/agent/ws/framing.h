@@ -122,7 +122,7 @@ class FrameParser {
   FrameEvent data_frame(MutableBytes in, std::size_t header, std::size_t length);
   FrameEvent control_frame(MutableBytes in, std::size_t header, std::size_t length);
   FrameEvent fragment(MutableBytes payload, bool fin, Opcode opcode, bool compressed, std::size_t consumed);
-  FrameEvent error(MutableBytes in, std::uint16_t code, std::string_view reason);
+  FrameEvent error(std::uint16_t code, std::string_view reason);
   void release();
 
   const FrameOptions* options_;

@@ -94,6 +94,7 @@ inline std::vector<Seen> read_all(FrameParser& parser, std::string octets, std::
         if (event.kind == FrameKind::kError) {
           seen.payload.clear();
           EXPECT_FALSE(event.reason.empty());
+          EXPECT_EQ(event.consumed, exact.size());
         }
         out.push_back(std::move(seen));
       }

@@ -1,0 +1,514 @@
+#include "agent/connection.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <exception>
+
+#include "agent/gate.h"
+#include "mg/base/log.h"
+
+namespace mg::agent {
+namespace {
+
+// A handler's body whose buffer grew over this gives it back.
+constexpr std::size_t kKeepReplyOctets = 64 * 1024;
+constexpr std::size_t kDrainStep = 64 * 1024;
+
+}  // namespace
+
+struct Connection::Queued {
+  codec::ServerHead head;
+  std::string payload;
+  SharedBytes encoded;  // Instead of head and payload, for a broadcast.
+  std::uint64_t key = 0;
+
+  std::size_t size() const { return encoded ? encoded.size() : payload.size() + 24; }
+};
+
+struct Connection::Backlog {
+  std::deque<Queued> messages;
+  std::size_t octets = 0;
+};
+
+struct Connection::Slot {
+  codec::ClientHead head;
+  std::string payload;
+  std::unique_ptr<Reply> reply;
+  bool used = false;
+  bool done = false;
+  bool failed = false;
+  std::string reason;
+};
+
+// A ring: slots between first and first + count are in flight, oldest first.
+struct Connection::Pipeline {
+  std::vector<Slot> slots;
+  std::size_t first = 0;
+  std::size_t count = 0;
+  bool wants_empty = false;  // The waiter waits for the last one, not for a place.
+};
+
+struct Connection::Writable {
+  Connection& connection;
+  bool await_ready() const noexcept { return !connection.congested(); }
+  void await_suspend(std::coroutine_handle<> awaiter) const noexcept { connection.waiter_ = awaiter; }
+  void await_resume() const noexcept {}
+};
+
+Connection::Connection(Gate& gate, LoopState& state, const Transport& transport, int fd, std::string_view peer,
+                       const TlsContext* tls)
+    : gate_(gate),
+      state_(state),
+      stream_(state.loop, fd, this, tls),
+      framer_(transport.make_framer(peer, tls != nullptr)),
+      timer_([](void* self) { static_cast<Connection*>(self)->on_timer(); }, this),
+      opened_(state.loop.now()),
+      last_received_(state.loop.now()) {
+  state_.add(*this);
+}
+
+Connection::~Connection() {
+  state_.remove(*this);
+  gate_.connections.fetch_sub(1, std::memory_order_relaxed);
+  gate_.ended();
+}
+
+void Connection::start() {
+  arm(opened_ + gate_.options.handshake_timeout);
+  spawn(serve());
+}
+
+// --- the life of a connection ----------------------------------------------------------------------------------------
+
+Task<void> Connection::serve() {
+  const std::unique_ptr<Connection> self(this);
+  while (!closing_) {
+    const FrameStep step = framer_->next(stream_.input(), stream_);
+    if (step.kind == FrameStep::kNeedMore) {
+      stream_.consume(step.consumed);
+      const bool partial = !stream_.input().empty();
+      if (!partial) {
+        partial_since_ = {};
+      } else if (partial_since_ == TimePoint()) {
+        partial_since_ = state_.loop.now();
+        arm(partial_since_ + gate_.options.read_timeout);
+      }
+      const Stream::Input input = co_await stream_.fill(step.want);
+      if (input == Stream::Input::kMore) {
+        last_received_ = state_.loop.now();
+        awaiting_pong_ = false;
+        continue;
+      }
+      if (!closing_) reason_ = stream_.failure().empty() ? "closed by peer" : std::string(stream_.failure());
+      break;
+    }
+    if (step.kind == FrameStep::kPacket) {
+      partial_since_ = {};
+      state_.messages_in.add();
+      if (over_rate(step.payload.size())) co_await throttle(step);
+      if (congested()) co_await Writable{*this};
+      if (!closing_) co_await handle(step);
+    } else if (step.kind == FrameStep::kOpen) {
+      partial_since_ = {};
+      open();
+    } else if (step.kind == FrameStep::kClose) {
+      if (!closing_) reason_ = step.reason;
+      break;
+    }
+    stream_.consume(step.consumed);
+  }
+  if (pipeline_) co_await pipeline_empty();
+  closing_ = true;
+  end_client(reason_);
+
+  // Last words go out; then the peer has a moment to close, so that they are not lost in a reset.
+  if (!stream_.closed()) {
+    stream_.finish();
+    linger_until_ = state_.loop.now() + gate_.options.linger;
+    arm(linger_until_);
+    while (co_await stream_.fill() == Stream::Input::kMore) stream_.consume(stream_.input().size());
+  }
+}
+
+// The handshake is over: the connection carries a client from here on.
+void Connection::open() {
+  LoopState& state = state_;
+  std::string ip = framer_->client_ip();
+  const Uuid id = Uuid::v4(gate_.random);
+  std::array<char, Uuid::kTextSize> text{};
+  id.write(text);
+  opened_ = last_received_ = ping_at_ = state.loop.now();
+  heartbeats_ = framer_->heartbeats();
+  client_ = ClientPtr(new Client(*gate_.agent, state.loop, id,
+                                 AgentMeta(gate_.name, gate_.node_id, std::string_view(text.data(), text.size()), ip)));
+  client_->connection_ = this;
+  state.add(*client_);
+  gate_.table.add(client_);
+  gate_.index.add(*client_, client_->meta_);
+  on_timer();
+  log::debug("connected {} {}", std::string_view(text.data(), text.size()), ip);
+  if (gate_.on_connect) gate_.on_connect(*client_);
+  if (gate_.stopping.load(std::memory_order_relaxed)) close("stopping", Farewell::kGoingAway);
+}
+
+// The client's presence ends, once; what is left is the socket.
+void Connection::end_client(std::string_view reason) {
+  if (!client_) return;
+  ClientPtr client = std::exchange(client_, {});
+  client->connection_ = nullptr;
+  client->connected_.store(false, std::memory_order_relaxed);
+  state_.remove(*client);
+  gate_.index.remove(*client, client->meta_);
+  gate_.table.remove(client->id());
+  if (client->online_.exchange(false)) gate_.online.fetch_sub(1, std::memory_order_relaxed);
+  log::debug("disconnected {} {}", client->id().text(), reason);
+  if (!gate_.on_disconnect) return;
+  gate_.alive.fetch_add(1, std::memory_order_relaxed);
+  spawn([](Gate& gate, ClientPtr gone, std::string why) -> Task<void> {
+    try {
+      co_await gate.on_disconnect(std::move(gone), std::move(why));
+    } catch (const std::exception& e) {
+      log::error("on_disconnect threw: {}", e.what());
+    }
+    gate.ended();
+  }(gate_, std::move(client), std::string(reason)));
+}
+
+// --- messages --------------------------------------------------------------------------------------------------------
+
+Task<void> Connection::handle(FrameStep step) {
+  if (gate_.options.depth > 1) {
+    // Forwarded ahead: the message gets a copy of its own and the next one is read meanwhile.
+    if (!pipeline_) {
+      pipeline_ = std::make_unique<Pipeline>();
+      pipeline_->slots.resize(gate_.options.depth);
+    }
+    co_await pipeline_room();
+    if (closing_) co_return;
+    Pipeline& pipeline = *pipeline_;
+    Slot& slot = pipeline.slots[(pipeline.first + pipeline.count) % pipeline.slots.size()];
+    ++pipeline.count;
+    slot.head = step.head;
+    slot.payload.assign(as_text(step.payload));
+    slot.done = slot.failed = false;
+    spawn(run_slot(&slot));
+    co_return;
+  }
+  busy_ = true;
+  std::unique_ptr<Reply> reply = state_.take_reply();
+  const Packet packet{step.head, step.payload};
+  std::string failure;
+  bool failed = false;
+  try {
+    if (const Result<void> done = co_await gate_.on_receive(*client_, packet, *reply); !done) {
+      failed = true;
+      failure = to_json(done.error());
+    }
+  } catch (const std::exception& e) {
+    failed = true;
+    failure = e.what();
+  }
+  busy_ = false;
+  if (failed) {
+    close(failure, Farewell::kError);
+  } else {
+    answer(step.head, *reply);
+  }
+  state_.give_reply(std::move(reply));
+  if (draining_) close("stopping", Farewell::kGoingAway);
+}
+
+Task<void> Connection::run_slot(Slot* slot) {
+  slot->reply = state_.take_reply();
+  const ClientPtr client = client_;
+  const Packet packet{slot->head, as_bytes(slot->payload)};
+  try {
+    if (const Result<void> done = co_await gate_.on_receive(*client, packet, *slot->reply); !done) {
+      slot->failed = true;
+      slot->reason = to_json(done.error());
+    }
+  } catch (const std::exception& e) {
+    slot->failed = true;
+    slot->reason = e.what();
+  }
+  slot->done = true;
+  // Replies leave in the order of their messages: all that are done at the front.
+  Pipeline& pipeline = *pipeline_;
+  while (pipeline.count > 0 && pipeline.slots[pipeline.first].done) {
+    Slot& front = pipeline.slots[pipeline.first];
+    if (front.failed) {
+      close(front.reason, Farewell::kError);
+    } else {
+      answer(front.head, *front.reply);
+    }
+    state_.give_reply(std::move(front.reply));
+    front.done = false;
+    pipeline.first = (pipeline.first + 1) % pipeline.slots.size();
+    --pipeline.count;
+  }
+  if (draining_ && pipeline.count == 0) close("stopping", Farewell::kGoingAway);
+  if (waiter_ && (pipeline.wants_empty ? pipeline.count == 0 : pipeline.count < pipeline.slots.size())) {
+    std::exchange(waiter_, {}).resume();  // Last: serve() may end the connection.
+  }
+}
+
+namespace {
+
+// Suspends the connection's own coroutine until somebody resumes `waiter`.
+struct Park {
+  std::coroutine_handle<>& waiter;
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> awaiter) const noexcept { waiter = awaiter; }
+  void await_resume() const noexcept {}
+};
+
+}  // namespace
+
+Task<void> Connection::pipeline_room() {
+  pipeline_->wants_empty = false;
+  if (pipeline_->count == pipeline_->slots.size()) co_await Park{waiter_};
+}
+
+Task<void> Connection::pipeline_empty() {
+  pipeline_->wants_empty = true;
+  if (pipeline_->count > 0) co_await Park{waiter_};
+}
+
+void Connection::answer(const codec::ClientHead& head, const Reply& reply) {
+  if (reply.code == 0 && reply.data.empty()) return;
+  write({.serial = head.serial, .cmd = head.cmd, .code = reply.code}, as_bytes(reply.data),
+        {.slow_client = gate_.options.slow_client});
+}
+
+// --- rates -----------------------------------------------------------------------------------------------------------
+
+// Token buckets that hold one second's worth, as the time at which they will be empty again.
+bool Connection::over_rate(std::size_t octets) {
+  const TimePoint now = state_.loop.now();
+  const auto charge = [now](TimePoint& until, std::uint64_t amount, std::uint64_t per_second) {
+    if (per_second == 0) return false;
+    until = std::max(until, now) + std::chrono::nanoseconds(amount * 1'000'000'000 / per_second);
+    return until - now > std::chrono::seconds(1);
+  };
+  const bool messages = charge(rate_messages_, 1, gate_.options.rate_messages);
+  return charge(rate_octets_, octets, gate_.options.rate_bytes) || messages;
+}
+
+Task<void> Connection::throttle(FrameStep) {
+  state_.throttled.add();
+  busy_ = true;
+  co_await state_.loop.sleep_until(std::max(rate_messages_, rate_octets_) - std::chrono::seconds(1));
+  busy_ = false;
+  last_received_ = state_.loop.now();
+}
+
+// --- writing ---------------------------------------------------------------------------------------------------------
+
+// A client whose queue is half full is not read: who does not take answers gets no more of them made.
+bool Connection::congested() const {
+  return !closing_ && stream_.blocked() &&
+         stream_.queued() + (backlog_ ? backlog_->octets : 0) > gate_.options.write_queue_bytes / 2;
+}
+
+void Connection::write(const codec::ServerHead& head, Bytes payload, const WriteOptions& options) {
+  if (stream_.closed() || stream_.finishing()) return;
+  if (!stream_.blocked() && !backlog_ && stream_.queued() + payload.size() <= gate_.options.write_queue_bytes)
+      [[likely]] {
+    framer_->encode(head, payload, stream_);
+    state_.messages_out.add();
+    return;
+  }
+  write_slowly({head, std::string(as_text(payload)), {}, options.key}, options);
+}
+
+void Connection::write_encoded(const SharedBytes& packet) {
+  if (stream_.closed() || stream_.finishing()) return;
+  if (!stream_.blocked() && !backlog_ && stream_.queued() + packet.size() <= gate_.options.write_queue_bytes)
+      [[likely]] {
+    stream_.write_shared(packet);
+    state_.messages_out.add();
+    return;
+  }
+  write_slowly({{}, {}, packet, 0}, {.slow_client = gate_.options.slow_client});
+}
+
+// The queue is full, or the socket: whole messages wait in the backlog, where they can still be dropped or replaced.
+void Connection::write_slowly(Queued message, const WriteOptions& options) {
+  stream_.flush_now();
+  if (stream_.closed()) return;
+  if (!stream_.blocked() && !backlog_) {
+    send(message);
+    return;
+  }
+  if (!backlog_) backlog_ = std::make_unique<Backlog>();
+  Backlog& backlog = *backlog_;
+  if (options.slow_client == SlowClient::kKeepLatest) {
+    const auto same = std::ranges::find_if(backlog.messages, [&](const Queued& queued) {
+      return !queued.encoded && queued.head.cmd == message.head.cmd && queued.key == message.key;
+    });
+    if (same != backlog.messages.end()) {
+      state_.dropped.add();
+      backlog.octets += message.size() - same->size();
+      *same = std::move(message);
+      return;
+    }
+  }
+  const std::size_t limit = gate_.options.write_queue_bytes;
+  const auto fits = [&] { return stream_.queued() + backlog.octets + message.size() <= limit; };
+  if (!fits()) {
+    if (options.slow_client == SlowClient::kClose) {
+      state_.slow_closed.add();
+      return destroy("slow client: its queue is full");
+    }
+    if (options.slow_client != SlowClient::kDrop) {
+      while (!fits() && !backlog.messages.empty()) {
+        backlog.octets -= backlog.messages.front().size();
+        backlog.messages.pop_front();
+        state_.dropped.add();
+      }
+    }
+    if (!fits()) {
+      state_.dropped.add();
+      if (backlog.messages.empty()) backlog_.reset();
+      return;
+    }
+  }
+  backlog.octets += message.size();
+  backlog.messages.push_back(std::move(message));
+}
+
+void Connection::send(const Queued& message) {
+  state_.messages_out.add();
+  if (message.encoded) {
+    stream_.write(message.encoded.bytes());
+  } else {
+    framer_->encode(message.head, as_bytes(message.payload), stream_);
+  }
+}
+
+void Connection::on_blocked() {
+  arm(state_.loop.now() + gate_.options.write_timeout);
+}
+
+// The socket has room again: the backlog goes on, as long as the kernel takes it.
+void Connection::on_drained() {
+  while (backlog_ && !stream_.blocked() && !stream_.closed()) {
+    Backlog& backlog = *backlog_;
+    while (!backlog.messages.empty() && stream_.queued() < kDrainStep) {
+      backlog.octets -= backlog.messages.front().size();
+      send(backlog.messages.front());
+      backlog.messages.pop_front();
+    }
+    if (backlog.messages.empty()) backlog_.reset();
+    stream_.flush_now();
+  }
+  if (closing_ && !backlog_ && !stream_.finishing()) stream_.finish();
+  if (waiter_ && !congested() && !resume_posted_) {
+    // Not from here: serve() may end the connection, and with it the stream that is calling.
+    resume_posted_ = true;
+    state_.loop.post([this] {
+      resume_posted_ = false;
+      if (waiter_) std::exchange(waiter_, {}).resume();
+    });
+  }
+}
+
+void Connection::on_closed() {
+  if (waiter_ && !resume_posted_ && !(pipeline_ && pipeline_->count > 0)) std::exchange(waiter_, {}).resume();
+}
+
+// --- closing ---------------------------------------------------------------------------------------------------------
+
+void Connection::close(std::string_view reason, Farewell farewell) {
+  if (closing_ || stream_.closed()) return;
+  reason_ = reason;
+  closing_ = true;
+  framer_->goodbye(farewell, reason, stream_);
+  if (!backlog_) stream_.finish();
+  linger_until_ = state_.loop.now() + gate_.options.linger;
+  arm(linger_until_);
+}
+
+void Connection::destroy(std::string_view reason) {
+  if (stream_.closed()) return;
+  if (!closing_) reason_ = reason;
+  closing_ = true;
+  backlog_.reset();
+  stream_.abort();
+}
+
+void Connection::drain() {
+  if (busy_ || (pipeline_ && pipeline_->count > 0)) {
+    draining_ = true;
+    return;
+  }
+  close("stopping", Farewell::kGoingAway);
+}
+
+void Connection::auth_changed() {
+  if (client_ && !client_->authenticated()) {
+    opened_ = state_.loop.now();
+    on_timer();
+  }
+}
+
+// --- time ------------------------------------------------------------------------------------------------------------
+
+// One timer stands for all of a connection's deadlines: it is armed for the earliest, and looks again when it fires.
+void Connection::arm(TimePoint when) {
+  if (timer_.armed() && timer_at_ <= when) return;
+  timer_at_ = when;
+  timer_.arm(state_.loop, when);
+}
+
+void Connection::on_timer() {
+  const AgentOptions& options = gate_.options;
+  const TimePoint now = state_.loop.now();
+  TimePoint next = TimePoint::max();
+  // True when the deadline has passed; otherwise the timer will look again by then.
+  const auto over = [&](TimePoint deadline) {
+    if (deadline <= now) return true;
+    next = std::min(next, deadline);
+    return false;
+  };
+
+  if (stream_.closed()) return;
+  if (stream_.blocked() && over(stream_.blocked_since() + options.write_timeout)) {
+    state_.slow_closed.add();
+    return destroy("slow client: it takes nothing");
+  }
+  if (closing_) {
+    if (over(linger_until_)) return destroy(reason_);
+  } else if (!client_) {
+    if (over(opened_ + options.handshake_timeout)) return destroy("handshake timeout");
+  } else {
+    if (options.auth_time.count() > 0 && !client_->authenticated() && over(opened_ + options.auth_time)) {
+      return close("authentication timeout", Farewell::kPolicy);
+    }
+    if (busy_) {
+      over(now + std::chrono::seconds(1));  // Nothing is read while a handler runs: silence is not the peer's.
+    } else {
+      if (partial_since_ != TimePoint() && over(partial_since_ + options.read_timeout)) {
+        return close("read timeout: a message did not come whole", Farewell::kPolicy);
+      }
+      if (heartbeats_) {
+        if (awaiting_pong_ && over(ping_at_ + options.heartbeat_deadline)) return destroy("heartbeat timeout");
+        if (options.heartbeat_interval.count() > 0 && !awaiting_pong_ && over(ping_at_ + options.heartbeat_interval)) {
+          if (!stream_.blocked()) framer_->ping(stream_);
+          ping_at_ = now;
+          awaiting_pong_ = true;
+          over(now + options.heartbeat_deadline);
+        }
+      } else if (options.idle_timeout.count() > 0 && over(last_received_ + options.idle_timeout)) {
+        return close("idle timeout", Farewell::kPolicy);
+      }
+    }
+  }
+  if (next != TimePoint::max()) {
+    timer_at_ = next;
+    timer_.arm(state_.loop, next);
+  }
+}
+
+}  // namespace mg::agent

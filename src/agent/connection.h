@@ -1,0 +1,105 @@
+// agent/connection.h -- one socket of a client: its stream, its framing, its timers, its messages in flight.
+//
+//   auto* connection = new Connection(gate, loop_state, transport, fd, peer, tls);   // deletes itself at its end
+//   connection->start();
+//
+// serve() is the whole life of a connection, top to bottom.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "mg/agent/agent.h"
+#include "mg/runtime/stream.h"
+
+namespace mg::agent {
+
+struct Gate;       // What the agent's parts share; agent/gate.h.
+struct LoopState;  // A loop's share of the agent; agent/gate.h.
+
+// Threads: loop.
+class Connection final : private StreamObserver {
+ public:
+  Connection(Gate& gate, LoopState& state, const Transport& transport, int fd, std::string_view peer,
+             const TlsContext* tls);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection();
+
+  // Serves the connection until its end, then deletes it.
+  void start();
+
+  void write(const codec::ServerHead& head, Bytes payload, const WriteOptions& options);
+  // A packet already encoded for this kind of framer.
+  void write_encoded(const SharedBytes& packet);
+  // See Client.
+  void close(std::string_view reason, Farewell farewell = Farewell::kNormal);
+  void destroy(std::string_view reason);
+  // Closes after the messages in flight have been answered.
+  void drain();
+  void auth_changed();
+
+  Framer& framer() noexcept { return *framer_; }
+  Stream& stream() noexcept { return stream_; }
+
+ private:
+  friend struct LoopState;
+  struct Queued;    // A message that waits behind a full socket.
+  struct Backlog;   // Those messages.
+  struct Slot;      // A message in flight when depth > 1.
+  struct Pipeline;  // Those slots.
+  struct Writable;  // Awaits an output that is no longer congested.
+
+  Task<void> serve();
+  Task<void> handle(FrameStep step);
+  Task<void> throttle(FrameStep step);
+  Task<void> run_slot(Slot* slot);
+  Task<void> pipeline_room();
+  Task<void> pipeline_empty();
+  void open();
+  void answer(const codec::ClientHead& head, const Reply& reply);
+  void end_client(std::string_view reason);
+  bool over_rate(std::size_t octets);
+  bool congested() const;
+
+  void write_slowly(Queued message, const WriteOptions& options);
+  void send(const Queued& message);
+
+  void on_blocked() override;
+  void on_drained() override;
+  void on_closed() override;
+  void on_timer();
+  void arm(TimePoint when);
+
+  Gate& gate_;
+  LoopState& state_;
+  Stream stream_;
+  std::unique_ptr<Framer> framer_;
+  ClientPtr client_;                    // From the handshake to the disconnect.
+  std::unique_ptr<Backlog> backlog_;    // Made when a socket is full.
+  std::unique_ptr<Pipeline> pipeline_;  // Made when depth > 1.
+  std::coroutine_handle<> waiter_{};    // serve(), waiting for the output or the pipeline.
+  std::string reason_;                  // Why it ends; the first one counts.
+  Timer timer_;
+  TimePoint timer_at_{};
+  TimePoint opened_;           // Accepted, and then: since when authentication is awaited.
+  TimePoint partial_since_{};  // First octet of an unfinished message.
+  TimePoint last_received_;
+  TimePoint ping_at_{};        // Last ping, or when heartbeats began.
+  TimePoint rate_messages_{};  // Token buckets: when they will be empty again.
+  TimePoint rate_octets_{};
+  TimePoint linger_until_{};
+  std::uint32_t place_ = 0;  // In the loop's list of connections.
+  bool heartbeats_ = false;  // The transport has pings.
+  bool awaiting_pong_ = false;
+  bool busy_ = false;     // A handler runs: nothing is read meanwhile.
+  bool closing_ = false;  // No more messages are taken from it.
+  bool draining_ = false;
+  bool resume_posted_ = false;  // A posted function will resume waiter_.
+};
+
+}  // namespace mg::agent
