@@ -1,0 +1,168 @@
+#include "mg/agent/ws/transport.h"
+
+#include "agent/ws/deflate.h"
+#include "agent/ws/framing.h"
+#include "agent/ws/handshake.h"
+#include "mg/agent/peer.h"
+#include "mg/codec/session_codec.h"
+
+namespace mg::agent::ws {
+namespace {
+
+// Pongs wait for a peer that does not read only up to here; the rest of its pings is ignored (RFC 6455 5.5.3 lets one
+// pong answer several pings).
+constexpr std::size_t kPongsQueued = 16 * 1024;
+// A message shorter than this would not become shorter.
+constexpr std::size_t kDeflateFrom = 64;
+
+struct Settings {
+  HandshakeOptions handshake;
+  FrameOptions frames;
+  codec::CodecOptions codec;
+  AddressList trusted_proxies;
+};
+
+class WsFramer final : public Framer {
+ public:
+  WsFramer(const Settings& settings, std::string_view peer)
+      : settings_(settings), parser_(settings.frames), codec_(settings.codec), address_(peer) {}
+
+  FrameStep next(MutableBytes in, Stream& out) override {
+    if (!open_) return handshake(in, out);
+    const FrameEvent event = parser_.next(in);
+    switch (event.kind) {
+      case FrameKind::kNeedMore:
+        return {.kind = FrameStep::kNeedMore, .consumed = event.consumed, .want = event.needed};
+      case FrameKind::kMessage:
+        return message(event, out);
+      case FrameKind::kPing:
+        if (out.queued() < kPongsQueued) out.write(encode_control(Opcode::kPong, event.payload).bytes());
+        return {.kind = FrameStep::kConsumed, .consumed = event.consumed};
+      case FrameKind::kPong:
+        return {.kind = FrameStep::kConsumed, .consumed = event.consumed};
+      case FrameKind::kClose:
+        out.write(encode_close(event.code).bytes());
+        return {.kind = FrameStep::kClose, .consumed = event.consumed, .reason = "closed by peer"};
+      case FrameKind::kError:
+        return refuse(event.code, event.reason, out);
+    }
+    return refuse(close_code::kInternal, "unknown frame", out);
+  }
+
+  void encode(const codec::ServerHead& head, Bytes payload, Stream& out) override {
+    const std::size_t size = codec_.packet_bytes(payload.size());
+    if (deflate_ && size >= kDeflateFrom) return encode_compressed(head, payload, out);
+    const std::size_t prefix = header_size(size);
+    std::byte* const to = out.reserve(prefix + size + kMaxServerHeaderBytes);
+    encode_header(Opcode::kBinary, size, std::span<std::byte, kMaxServerHeaderBytes>(to, kMaxServerHeaderBytes));
+    if (codec_.encode(head, payload, {to + prefix, size})) out.commit(prefix + size);
+  }
+
+  SharedBytes encode_shared(const codec::ServerHead& head, Bytes payload) override {
+    if (!codec_.shared_outbound()) return {};
+    const std::size_t size = codec_.packet_bytes(payload.size());
+    const std::size_t prefix = header_size(size);
+    SharedBytes packet = SharedBytes::make(prefix + size);
+    std::array<std::byte, kMaxServerHeaderBytes> header;
+    encode_header(Opcode::kBinary, size, header);
+    std::memcpy(packet.writable().data(), header.data(), prefix);
+    if (!codec_.encode(head, payload, packet.writable().subspan(prefix))) return {};
+    return packet;
+  }
+  std::uint8_t shared_kind() const override { return shared_kind::kWebSocket; }
+
+  bool heartbeats() const override { return true; }
+  void ping(Stream& out) override { out.write(encode_control(Opcode::kPing, as_bytes("ping")).bytes()); }
+
+  void goodbye(Farewell why, std::string_view reason, Stream& out) override {
+    if (!open_ || parser_.closed()) return;
+    if (why == Farewell::kError) reason = {};
+    out.write(encode_close(static_cast<std::uint16_t>(why), reason).bytes());
+  }
+
+  std::string client_ip() override { return std::move(address_); }
+
+ private:
+  FrameStep handshake(MutableBytes in, Stream& out) {
+    if (in.empty()) return {};
+    Upgrade upgrade = read_upgrade(in, settings_.handshake);
+    if (upgrade.state == HandshakeState::kNeedMore) return {};
+    out.write(as_bytes(upgrade.response));
+    if (upgrade.state == HandshakeState::kRefused) {
+      return {.kind = FrameStep::kClose, .consumed = in.size(), .reason = upgrade.reason};
+    }
+    open_ = true;
+    address_ = agent::client_ip(address_, upgrade.forwarded_for, upgrade.real_ip, settings_.trusted_proxies);
+    if (upgrade.deflate) {
+      parser_.use_deflate(*upgrade.deflate);
+      deflate_ = std::make_unique<Deflater>(upgrade.deflate->server_max_window_bits,
+                                            upgrade.deflate->server_no_context_takeover);
+    }
+    return {.kind = FrameStep::kOpen, .consumed = upgrade.consumed};
+  }
+
+  FrameStep message(const FrameEvent& event, Stream& out) {
+    const auto packet = codec_.decode(event.payload);
+    if (!packet) return refuse(close_code::kProtocol, "bad packet", out);
+    return {.kind = FrameStep::kPacket, .consumed = event.consumed, .head = packet->head, .payload = packet->payload};
+  }
+
+  FrameStep refuse(std::uint16_t code, std::string_view reason, Stream& out) {
+    out.write(encode_close(code, reason).bytes());
+    return {.kind = FrameStep::kClose, .reason = reason};
+  }
+
+  void encode_compressed(const codec::ServerHead& head, Bytes payload, Stream& out) {
+    std::vector<std::byte> plain(codec_.packet_bytes(payload.size()));
+    std::vector<std::byte> packed;
+    if (!codec_.encode(head, payload, plain)) return;
+    const bool smaller = deflate_->compress(plain, packed);
+    const Bytes body = smaller ? Bytes(packed) : Bytes(plain);
+    std::array<std::byte, kMaxServerHeaderBytes> header;
+    const std::size_t prefix = encode_header(Opcode::kBinary, body.size(), header, true, smaller);
+    out.write(Bytes(header).first(prefix));
+    out.write(body);
+  }
+
+  const Settings& settings_;
+  FrameParser parser_;
+  codec::ServerCodec codec_;
+  std::unique_ptr<Deflater> deflate_;  // When negotiated.
+  std::string address_;                // Until it is asked for.
+  bool open_ = false;
+};
+
+class WsTransport final : public Transport {
+ public:
+  std::string_view name() const override { return "websocket"; }
+  std::string_view scheme() const override { return "ws"; }
+
+  Result<void> configure(const AgentOptions& options) override {
+    auto trusted = AddressList::parse(options.trusted_proxies);
+    if (!trusted) return std::unexpected(std::move(trusted.error()));
+    settings_.trusted_proxies = std::move(*trusted);
+    settings_.codec = options.codec;
+    settings_.handshake.max_header_bytes = options.max_handshake_bytes;
+    settings_.handshake.origins = options.origins;
+    settings_.handshake.deflate.enabled = options.deflate;
+    // The whole packet, with what a guard may add.
+    settings_.frames.max_message_bytes =
+        options.codec.max_payload_bytes + static_cast<std::uint32_t>(codec::kMaxMix + codec::ClientHead::kBytes + 64);
+    return settings_.codec.validate();
+  }
+
+  std::unique_ptr<Framer> make_framer(std::string_view peer, bool) const override {
+    return std::make_unique<WsFramer>(settings_, peer);
+  }
+
+ private:
+  Settings settings_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> make_transport() {
+  return std::make_unique<WsTransport>();
+}
+
+}  // namespace mg::agent::ws
