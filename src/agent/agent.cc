@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent/gate.h"
+#include "mg/base/check.h"
 #include "mg/base/log.h"
 #include "mg/runtime/event.h"
 
@@ -19,7 +20,6 @@ class Encodings {
   // Empty when the connection needs an encoding of its own.
   const SharedBytes& of(Framer& framer) {
     const std::uint8_t kind = framer.shared_kind();
-    if (kind >= kinds_.size()) return none_;
     if (!kinds_[kind]) kinds_[kind] = framer.encode_shared(head_, payload_);
     return kinds_[kind];
   }
@@ -27,8 +27,7 @@ class Encodings {
  private:
   const codec::ServerHead& head_;
   Bytes payload_;
-  std::array<SharedBytes, 8> kinds_;
-  SharedBytes none_;
+  std::array<SharedBytes, shared_kind::kCount> kinds_;
 };
 
 void send_to_all(Gate& gate, const std::vector<Client*>& clients, const codec::ServerHead& head, Bytes payload,
@@ -196,7 +195,7 @@ Task<bool> Agent::stop() {
     });
   }
   bool clean = true;
-  if (!co_await done.wait(here, here.now() + gate.options.drain_timeout)) {
+  if (!co_await done.wait(here, Deadline::after(here.now(), gate.options.drain_timeout))) {
     clean = false;
     for (auto& state : gate.loops) {
       state->loop.post([&state = *state] {
@@ -205,7 +204,7 @@ Task<bool> Agent::stop() {
       });
     }
     // What still runs now is a handler or a disconnect callback; they have deadlines of their own.
-    if (!co_await done.wait(here, here.now() + gate.options.drain_timeout)) {
+    if (!co_await done.wait(here, Deadline::after(here.now(), gate.options.drain_timeout))) {
       const std::lock_guard lock(gate.waiter_mutex);
       gate.when_done = nullptr;
       log::error("agent: {} connections or disconnect callbacks did not end", gate.alive.load());

@@ -11,8 +11,6 @@
 namespace mg::agent {
 namespace {
 
-// A handler's body whose buffer grew over this gives it back.
-constexpr std::size_t kKeepReplyOctets = 64 * 1024;
 constexpr std::size_t kDrainStep = 64 * 1024;
 
 }  // namespace
@@ -140,7 +138,7 @@ void Connection::open() {
   id.write(text);
   opened_ = last_received_ = ping_at_ = state.loop.now();
   heartbeats_ = framer_->heartbeats();
-  client_ = ClientPtr(new Client(*gate_.agent, state.loop, id,
+  client_ = ClientPtr(new Client(gate_, state.loop, id,
                                  AgentMeta(gate_.name, gate_.node_id, std::string_view(text.data(), text.size()), ip)));
   client_->connection_ = this;
   state.add(*client_);

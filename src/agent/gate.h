@@ -129,6 +129,7 @@ class HandshakeLimit {
   std::size_t sweep_at_ = 1024;
 };
 
+// One entry of AgentOptions::types.
 struct Listening {
   const Transport* transport = nullptr;
   bool tls = false;

@@ -30,9 +30,9 @@ struct FrameStep {
   Kind kind = kNeedMore;
   std::size_t consumed = 0;  // Octets at the front that are done with, once payload has been used.
   std::size_t want = 0;
-  codec::ClientHead head;
-  Bytes payload;            // Views the input, or the framer until its next call.
-  std::string_view reason;  // A literal.
+  codec::ClientHead head{};
+  Bytes payload{};            // Views the input, or the framer until its next call.
+  std::string_view reason{};  // A literal.
 };
 
 // Why this side ends a connection, as far as the peer is told. Source: RFC 6455 section 7.4.1.
@@ -42,6 +42,14 @@ enum class Farewell : std::uint16_t {
   kPolicy = 1008,     // A timeout or a limit.
   kError = 1011,      // The handler failed; the reason is not told.
 };
+
+// Values of Framer::shared_kind().
+namespace shared_kind {
+inline constexpr std::uint8_t kTcp = 0;
+inline constexpr std::uint8_t kWebSocket = 1;
+inline constexpr std::uint8_t kQuic = 2;
+inline constexpr std::uint8_t kCount = 3;
+}  // namespace shared_kind
 
 // One connection's transport state. Threads: loop.
 class Framer {
@@ -56,7 +64,7 @@ class Framer {
   // A packet as it goes over the wire of every connection of this kind; empty when each connection has its own
   // (obfuscation per session, compression).
   virtual SharedBytes encode_shared(const codec::ServerHead& head, Bytes payload) = 0;
-  // Tells connections with different encodings of encode_shared() apart.
+  // Tells connections with different encodings of encode_shared() apart: one of shared_kind.
   virtual std::uint8_t shared_kind() const = 0;
   // Whether the transport has a probe that makes the peer answer: then silence is ended by it, not by idle_timeout.
   virtual bool heartbeats() const { return false; }
@@ -64,7 +72,8 @@ class Framer {
   // Says that this side ends the connection.
   virtual void goodbye(Farewell, std::string_view /*reason*/, Stream&) {}
   // Address of the player as the transport knows it, if a proxy's header counts; empty: that of the socket.
-  virtual std::string client_ip() const { return {}; }
+  // Asked once, when the connection opens.
+  virtual std::string client_ip() { return {}; }
 };
 
 // A kind of transport. Threads: const-shared.
