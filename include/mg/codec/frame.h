@@ -40,7 +40,7 @@ namespace detail {
 std::unexpected<Error> refuse_head_length(std::size_t got, std::size_t head_bytes);
 std::unexpected<Error> refuse_mix();
 std::unexpected<Error> refuse_too_large(std::uint32_t stated, std::uint32_t limit);
-std::unexpected<Error> refuse_data_length(std::uint32_t stated, std::size_t got);
+std::unexpected<Error> refuse_data_length(std::size_t stated, std::size_t got);
 std::unexpected<Error> refuse_serial(std::uint16_t serial, std::uint16_t last);
 
 // Requires: 4 readable octets, which a head always has.
