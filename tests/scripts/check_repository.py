@@ -2,14 +2,15 @@
 """Checks of the source tree itself; docs/architecture.md explains the rules.
 
     check_repository.py                     all checks
-    check_repository.py layers sizes        some of them: layers headers sizes texts tests
+    check_repository.py layers sizes        some of them: layers headers sizes texts tests variables
     check_repository.py --self-test         shows that every check fails on a violation
 
-layers   includes point to lines above (LAYERS); a public header includes only std, mg/ and ALLOWED
-headers  each public header compiles alone, with only include/ in the search path
-sizes    a header has at most MAX_HEADER_LINES lines
-texts    the project speaks of itself: no paths of one machine, no tickets, nothing left "to do"
-tests    no sleeps and no skipped tests
+layers     includes point to lines above (LAYERS); a public header includes only std, mg/ and ALLOWED
+headers    each public header compiles alone, with only include/ in the search path
+sizes      a header has at most MAX_HEADER_LINES lines
+texts      the project speaks of itself: no paths of one machine, no tickets, nothing left "to do"
+tests      no sleeps and no skipped tests
+variables  .envrc.sample names the variable of every flag, and no other
 
 Prints `file:line: what is wrong` and ends with 1. Only the standard library; any Python >= 3.10.
 """
@@ -276,12 +277,39 @@ def check_tests(tree, _):
                 yield f"{file}:{number}: '{match[0]}': a test that cannot run is a failed test"
 
 
+FLAG = re.compile(r'\bflags\w*(?:\(\))?(?:\.|->)add\(\s*"([a-z0-9_]+)"')
+# Variables that are read without a flag of their own.
+PLAIN_VARIABLES = {"GAME_LOG_LEVEL", "GAME_ERROR_STACK"}
+
+
+def check_variables(tree, _):
+    """Flags of services: those of src/ and examples/; tools are not configured by the environment of a service."""
+    sample = ".envrc.sample"
+    listed = {}
+    if sample in tree.files:
+        for number, line in enumerate(tree.text(sample).splitlines(), 1):
+            if match := re.match(r"#?export (\w+)=", line):
+                listed[match[1]] = number
+    known = set(PLAIN_VARIABLES)
+    for file in tree.code("src", "examples"):
+        if TEST_FILE.search(file):
+            continue
+        for match in FLAG.finditer(tree.text(file)):
+            name = "GAME_" + match[1].upper()
+            known.add(name)
+            if name not in listed:
+                yield f"{file}:1: flag {match[1]}: {sample} does not name {name}"
+    for name in listed.keys() - known:
+        yield f"{sample}:{listed[name]}: no service has a flag for {name}"
+
+
 CHECKS = {
     "layers": check_layers,
     "headers": check_headers,
     "sizes": check_sizes,
     "texts": check_texts,
     "tests": check_tests,
+    "variables": check_variables,
 }
 
 # ---- self-test: (check, file, text, is it wrong) ----------------------------------------------------------------
@@ -327,6 +355,10 @@ CASES = [
     ("tests", "tests/faults/a.py", "await asyncio.sleep(0)\n", False),
     ("tests", "src/base/a_test.cc", "GTEST" "_SKIP();\n", True),
     ("tests", "src/base/a_test.cc", "TEST(A, DISABLED" "_b) {}\n", True),
+    ("variables", "src/app/a.cc", 'flags.add(\n "loops", &loops, "Loops");\n', True),
+    ("variables", "src/app/a_test.cc", 'flags.add("loops", &loops, "Loops");\n', False),
+    ("variables", ".envrc.sample", "#export GAME_LOG_LEVEL=info\n", False),
+    ("variables", ".envrc.sample", "#export GAME_NOTHING=\n", True),
 ]
 
 
