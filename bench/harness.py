@@ -5,23 +5,21 @@
         result = mgbench(tools.mgbench, demo, "ws", "-c", "100", "-t", "1s")   # its JSON as a dict
 """
 
+import contextlib
 import json
 import os
 import platform
 import queue
 import resource
+import shutil
 import statistics
 import subprocess
-import sys
+import tempfile
 import threading
 
 
 class BenchError(Exception):
     """The benchmark could not be made; the text says why and what to do."""
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 class Server:
@@ -137,6 +135,19 @@ def mgbench(program, server, scheme, *flags, cpus=None, timeout_s=300):
     return json.loads(out)
 
 
+@contextlib.contextmanager
+def certificate():
+    """Paths of a self-signed certificate (P-256, for localhost) and its key; gone afterwards."""
+    if shutil.which("openssl") is None:
+        raise BenchError("the openssl program makes the certificate for TLS: apt-get install openssl")
+    with tempfile.TemporaryDirectory(prefix="mgbench-") as folder:
+        cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", cert],
+                       check=True, capture_output=True)
+        yield cert, key
+
+
 def median(values):
     return statistics.median(values)
 
@@ -150,16 +161,16 @@ def spread(values):
 class Row:
     """One line of the result: a value beside the yardstick's.
 
-    bar: what the ratio (or, without a yardstick, the value) must keep; `at_least` says which side.
+    bar: what the ratio must keep, or without a yardstick, or if `absolute`, the value; `at_least` says which side.
     """
 
-    def __init__(self, name, values, unit, yardstick=None, bar=None, at_least=False, note=""):
-        self.name, self.unit, self.bar, self.at_least, self.note = name, unit, bar, at_least, note
+    def __init__(self, name, values, unit, yardstick=None, bar=None, at_least=False, absolute=False):
+        self.name, self.unit, self.bar, self.at_least = name, unit, bar, at_least
         self.value, self.spread = median(values), spread(values)
         self.yardstick = median(yardstick) if yardstick else None
         self.yardstick_spread = spread(yardstick) if yardstick else None
         self.ratio = self.value / self.yardstick if self.yardstick else None
-        judged = self.value if yardstick is None else self.ratio
+        judged = self.value if absolute or yardstick is None else self.ratio
         self.ok = None
         if bar is not None:
             self.ok = judged is not None and (judged >= bar if at_least else judged <= bar)
@@ -182,7 +193,7 @@ class Row:
         verdict = "" if self.ok is None else "ok" if self.ok else "MISSED"
         ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
         return (f"{self.name:<30} {number(self.value, self.spread):>14} {self.unit:<10} "
-                f"{number(self.yardstick, self.yardstick_spread or 0):>14} {ratio:>6}  {bar:<8} {verdict:<7}{self.note}").rstrip()
+                f"{number(self.yardstick, self.yardstick_spread or 0):>14} {ratio:>6}  {bar:<8} {verdict}").rstrip()
 
 
 HEADER = f"{'':<30} {'median':>14} {'unit':<10} {'yardstick':>14} {'ratio':>6}  {'bar':<8}"
@@ -203,6 +214,12 @@ def machine():
                        if line.startswith("MemTotal")), 0)
     return (f"{len(os.sched_getaffinity(0))} cores {model}, {memory_kib / 2**20:.0f} GiB, Linux {platform.release()}, "
             f"tcp {_read('/proc/sys/net/ipv4/tcp_congestion_control')}")
+
+
+def busy():
+    """A warning when other work runs here, or nothing."""
+    load = os.getloadavg()[0]
+    return f"load average {load:.1f}: other work is running, the figures are noise" if load > 1.0 else ""
 
 
 def pinning():

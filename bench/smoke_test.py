@@ -5,8 +5,11 @@
 """
 
 import argparse
+import asyncio
+import contextlib
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -15,6 +18,54 @@ import unittest
 import harness
 
 SCHEMES = ("tcp", "ws")
+
+
+@contextlib.contextmanager
+def tls_front(url, cert, key):
+    """A TLS listener before the server at `url`, as a thing with url() and pids."""
+    scheme, address = url.split("://")
+    port = int(address.rsplit(":", 1)[1])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # Refused handshakes are part of the test.
+
+    async def pump(reader, writer):
+        with contextlib.suppress(OSError):
+            while octets := await reader.read(65536):
+                writer.write(octets)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader, writer):
+        back_reader, back_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pump(reader, back_writer), pump(back_reader, writer))
+
+    listener = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0, ssl=context))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    class Front:
+        name = "tls front"
+        pids: list
+
+        def url(self, _):
+            return f"{scheme}s://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+
+    try:
+        yield Front()
+    finally:
+        async def end():
+            listener.close()
+            others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(end(), loop).result(timeout=10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 class AgainstLimit(unittest.TestCase):
@@ -89,6 +140,16 @@ class AgainstLimit(unittest.TestCase):
         self.assertEqual(len(relay.pids), 2)
         for scheme in SCHEMES:
             self.load(scheme, "-c", "20", "-d", "16", "-t", "200ms", "-w", "50ms", server=relay)
+
+    def test_tls_carries_both_transports_and_verifies_when_asked(self):
+        with harness.certificate() as (cert, key), harness.certificate() as (other, _):
+            for scheme in SCHEMES:
+                with tls_front(self.server.url(scheme), cert, key) as front:
+                    front.pids = self.server.pids
+                    for flags in (("-d", "4"), ("-s", "100000"), ("--ca", cert), ("-m", "churn", "-n", "20")):
+                        self.load(scheme + "s", "-c", "4", "-t", "50ms", "-w", "20ms", *flags, server=front)
+                    refused = harness.mgbench(args.mgbench, front, scheme + "s", "-c", "2", "--ca", other)
+                    self.assertEqual(refused["errors"], {"total": 2, "tls": 2})
 
     def test_errors_are_counted_and_explained(self):
         url = self.server.url("ws").replace("ws:", "tcp:")  # The wrong protocol: refused after the login packet.

@@ -136,9 +136,9 @@ Engine::Engine(const Options& options, const Target& target, Control& control, s
     to_start_.push_back(&connections_[i]);
   }
   const std::string data = filler(options.payload);
-  const std::string body = field_1(data);
-  echo_ = RequestTemplate(options.echo_cmd, body, options.url.ws, body.size() - data.size());
-  chat_ = RequestTemplate(options.chat_cmd, body, options.url.ws);
+  const std::string echo = message(1, data);
+  echo_ = RequestTemplate(options.echo_cmd, echo, options.url.ws, echo.size() - data.size());
+  chat_ = RequestTemplate(options.chat_cmd, message(2, data), options.url.ws);  // Field 1, the room: the lobby.
   if (options.open_loop()) interval_ns_ = 1e9 * options.threads / options.rate;
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -284,13 +284,9 @@ void Engine::tick(std::int64_t now) {
   for (Connection& c : connections_) {
     if (c.state == State::kClosed || c.state == State::kOpen) continue;
     if (now - c.started_ns < options_.timeout.count()) continue;
-    constexpr std::array<const char*, 7> kWhat{"",
-                                               "connecting",
-                                               "in the TLS handshake",
-                                               "in the upgrade",
-                                               "for the login's reply",
-                                               "",
-                                               "for the server to close"};
+    constexpr std::array<const char*, 8> kWhat{
+        "",           "connecting", "in the TLS handshake",   "in the upgrade", "for the login's reply",
+        "for a role", "",           "for the server to close"};
     fail(c, Failure::kTimeout,
          fmt::format("waited {} s {}", static_cast<double>(options_.timeout.count()) / 1e9,
                      kWhat[static_cast<std::size_t>(c.state)]));
@@ -337,11 +333,11 @@ void Engine::send_login(Connection& c) {
   if (c.login.empty()) {
     const std::string token =
         make_token(options_.token_secret, fmt::format("{}{}", options_.account, c.index), target_.token_expiry_s);
-    const RequestTemplate login(options_.login_cmd, field_1(token), options_.url.ws);
+    const RequestTemplate login(options_.login_cmd, message(1, token), options_.url.ws);
     c.login.resize(login.size());
     login.write(reinterpret_cast<std::byte*>(c.login.data()), 1, c.tag);
   }
-  c.next_serial = c.expected = 2;  // The login has serial 1.
+  c.next_serial = 2;  // The login has serial 1.
   if (options_.mode == Mode::kChurn) return write(c, c.login);
   write(c, std::exchange(c.login, {}));
 }
@@ -516,15 +512,34 @@ bool Engine::on_packet(Connection& c, std::span<const std::byte> packet) {
     if (sent >= control_.measure_from_ns.load(std::memory_order_relaxed)) latencies_.record(now_ - sent);
     return true;
   }
-  if (c.state == State::kLogin) {
-    if (head.code != 0 || head.serial != 1) {
-      fail(c, Failure::kLogin, fmt::format("login refused: code {}, serial {}", head.code, head.serial));
-      return false;
-    }
-    logged_in(c);
-    return c.fd >= 0;
-  }
+  if (c.state == State::kLogin || c.state == State::kEnter) return on_login(c, head);
   return on_reply(c, head, packet.subspan(kServerHead));
+}
+
+bool Engine::on_login(Connection& c, const ServerHead& head) {
+  const bool creating = c.state == State::kEnter && head.serial == 2;
+  // The account may have its role from an earlier run: then creating one more may be refused.
+  if (head.serial != c.expected || (head.code != 0 && !creating)) {
+    fail(c, Failure::kLogin,
+         fmt::format("{} refused: code {}, serial {}", c.state == State::kLogin ? "login" : "role", head.code,
+                     head.serial));
+    return false;
+  }
+  ++c.expected;
+  if (c.state == State::kLogin && options_.enters()) {
+    c.state = State::kEnter;
+    const RequestTemplate create(options_.create_cmd, message(1, fmt::format("{}{}", options_.account, c.index)),
+                                 options_.url.ws);
+    const RequestTemplate select(options_.select_cmd, "", options_.url.ws);
+    std::vector<std::byte> both(create.size() + select.size());
+    create.write(both.data(), 2, c.tag);
+    select.write(both.data() + create.size(), 3, c.tag);
+    c.next_serial = 4;
+    write(c, both);
+  } else if (c.expected == c.next_serial) {
+    logged_in(c);
+  }
+  return c.fd >= 0;
 }
 
 bool Engine::on_reply(Connection& c, const ServerHead& head, std::span<const std::byte> body) {

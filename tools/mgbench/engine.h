@@ -118,7 +118,7 @@ class Engine {
   const std::array<FirstFailure, kFailures>& failures() const { return failures_; }
 
  private:
-  enum class State : std::uint8_t { kClosed, kConnecting, kTls, kUpgrade, kLogin, kOpen, kLeaving };
+  enum class State : std::uint8_t { kClosed, kConnecting, kTls, kUpgrade, kLogin, kEnter, kOpen, kLeaving };
   struct Connection;
 
   void change_phase(Phase phase, std::int64_t now);
@@ -138,6 +138,7 @@ class Engine {
   bool on_frame(Connection& c, const Frame& frame);
   bool on_packet(Connection& c, std::span<const std::byte> packet);
   bool on_reply(Connection& c, const ServerHead& head, std::span<const std::byte> body);
+  bool on_login(Connection& c, const ServerHead& head);
   void logged_in(Connection& c);
 
   void send_requests(Connection& c, int count, std::int64_t stamp);

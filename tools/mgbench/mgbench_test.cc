@@ -45,7 +45,7 @@ TEST(BenchToken, IsSignedOverAccountAndExpiry) {
 }
 
 TEST(BenchPacket, TcpRequestIsHeadAndProtobufField) {
-  const RequestTemplate request(10005, field_1("abcdef"), false, 2);
+  const RequestTemplate request(10005, message(1, "abcdef"), false, 2);
   std::vector<std::byte> out(request.size());
   request.write(out.data(), 0x0102, {'W', 'X', 'Y', 'Z'});
   const std::string expected("\x01\x02\x00\x00\x27\x15\x00\x00\x00\x08\x0A\x06WXYZef", 18);
@@ -54,7 +54,7 @@ TEST(BenchPacket, TcpRequestIsHeadAndProtobufField) {
 
 TEST(BenchPacket, WsRequestUnmasksToTheTcpRequest) {
   for (const std::size_t size : {1UL, 64UL, 125UL, 126UL, 5000UL, 70000UL}) {
-    const std::string body = field_1(filler(size));
+    const std::string body = message(1, filler(size));
     const RequestTemplate tcp(10005, body, false, body.size() - size);
     const RequestTemplate ws(10005, body, true, body.size() - size);
     const auto tag = make_tag(123456);
@@ -72,7 +72,7 @@ TEST(BenchPacket, WsRequestUnmasksToTheTcpRequest) {
 }
 
 TEST(BenchPacket, TellsConnectionsApart) {
-  const std::string body = field_1(filler(64));
+  const std::string body = message(1, filler(64));
   const RequestTemplate request(10005, body, false, 2);
   std::vector<std::byte> out(request.size());
   request.write(out.data(), 1, make_tag(1));

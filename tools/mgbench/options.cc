@@ -137,6 +137,7 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
       ->envname("GAME_TOKEN_SECRET");
   bool no_login = false;
   cli.add_flag("--no_login", no_login, "send requests without logging in");
+  cli.add_flag("--role", options.role, "after the login, create and select a role (broadcast mode always does)");
   cli.add_option("--login_cmd", options.login_cmd, "command number of the login");
   cli.add_option("--echo_cmd", options.echo_cmd, "command number of the echo");
   cli.add_option("--chat_cmd", options.chat_cmd, "command number that makes the server broadcast");

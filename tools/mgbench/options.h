@@ -43,9 +43,12 @@ struct Options {
   std::chrono::nanoseconds timeout{std::chrono::seconds(10)};       // Of connecting and logging in, and of a reply
   std::optional<Leave> leave;                                       // Default: reset in churn mode, else close
   bool login = true;
+  bool role = false;  // After the login, create and select a role; broadcast mode always does
   std::string token_secret = "microgame-demo";
   std::string account = "bench";  // Connection n logs in as <account><n>
   std::uint32_t login_cmd = 10001;
+  std::uint32_t create_cmd = 10002;
+  std::uint32_t select_cmd = 10003;
   std::uint32_t echo_cmd = 10005;
   std::uint32_t chat_cmd = 10006;
   std::uint32_t push_cmd = 20001;  // Broadcast: what is counted
@@ -55,6 +58,7 @@ struct Options {
   bool quiet = false;
 
   bool open_loop() const { return rate > 0; }
+  bool enters() const { return login && (role || mode == Mode::kBroadcast); }
   Leave leaving() const { return leave.value_or(mode == Mode::kChurn ? Leave::kReset : Leave::kClose); }
 };
 

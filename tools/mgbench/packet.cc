@@ -32,8 +32,8 @@ std::vector<std::byte> masked_head(unsigned first, std::size_t payload) {
 
 }  // namespace
 
-std::string field_1(std::string_view value) {
-  std::string out(1, '\x0A');
+std::string message(unsigned number, std::string_view value) {
+  std::string out(1, static_cast<char>(number << 3 | 2));
   std::size_t size = value.size();
   for (; size >= 0x80; size >>= 7) out += static_cast<char>(size | 0x80);
   out += static_cast<char>(size);

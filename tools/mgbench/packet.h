@@ -1,6 +1,6 @@
 // packet.h -- what the generator sends and what it accepts: client packets, bare or in WebSocket frames.
 //
-//   RequestTemplate echo(10005, field_1(data), /*ws=*/true);
+//   RequestTemplate echo(10005, message(1, data), /*ws=*/true);
 //   echo.write(out, serial, tag);                      // one memcpy and six patched octets
 //   auto frame = parse_frame(in);                      // WebSocket frame from a server
 #pragma once
@@ -19,8 +19,8 @@ inline constexpr std::size_t kClientHead = 10;  // serial:u16 cmd:u32 size:u32, 
 inline constexpr std::size_t kServerHead = 14;  // serial:u16 cmd:u32 code:u32 size:u32
 inline constexpr std::size_t kTagSize = 4;
 
-// A protobuf message whose field 1 (string or bytes) is `value`: C2S_10001, C2S_10005, C2S_10006.
-std::string field_1(std::string_view value);
+// A protobuf message with one field, `number` (1..15) of type string or bytes.
+std::string message(unsigned number, std::string_view value);
 
 // `size` octets of ASCII to echo; the first four are where a tag goes.
 std::string filler(std::size_t size);
