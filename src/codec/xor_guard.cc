@@ -17,15 +17,23 @@ constexpr std::uint32_t mix32(std::uint32_t x) {
   return x ^ x >> 16;
 }
 
+constexpr std::uint32_t kGolden = 0x9E3779B9;
+
 using KeyWords = std::array<std::uint32_t, 4>;
+
+// A key in one word, different for each direction.
+std::uint32_t fold(const KeyWords& key, std::uint32_t direction) {
+  std::uint32_t folded = direction;
+  for (const std::uint32_t word : key) folded = mix32(folded ^ word) + kGolden;
+  return folded;
+}
 
 // The key stream of one packet; goes on over several spans as if they were one.
 class KeyStream {
  public:
   KeyStream() = default;
-  KeyStream(const KeyWords& key, std::uint32_t direction, std::uint32_t number) {
-    for (std::uint32_t k = 0; k < 4; ++k)
-      state_[k] = mix32(key[k] ^ mix32(number + 0x9E3779B9 * (4 * direction + k + 1)));
+  KeyStream(const KeyWords& key, std::uint32_t folded, std::uint32_t number) {
+    for (std::uint32_t k = 0; k < 4; ++k) state_[k] = mix32(key[k] ^ mix32(number + folded + kGolden * k));
     if ((state_[0] | state_[1] | state_[2] | state_[3]) == 0) state_[0] = 1;
   }
 
@@ -73,11 +81,12 @@ class KeyStream {
 
 class XorGuard final : public PacketGuard {
  public:
-  XorGuard(const XorKey& key, End end, std::uint32_t first_number)
-      : out_number_(first_number), outbound_(end == End::kServer), inbound_(end == End::kClient) {
+  XorGuard(const XorKey& key, End end, std::uint32_t first_number) : out_number_(first_number) {
     for (std::size_t k = 0; k < 4; ++k) {
       key_[k] = load<std::uint32_t>(reinterpret_cast<const std::byte*>(key.data()) + 4 * k, std::endian::little);
     }
+    out_folded_ = fold(key_, end == End::kServer);
+    in_folded_ = fold(key_, end == End::kClient);
   }
 
   GuardRoom room() const override { return {.head = kNumberBytes, .trailer = kChecksumBytes}; }
@@ -87,7 +96,7 @@ class XorGuard final : public PacketGuard {
     const std::uint32_t number = out_number_++;
     store(head.data(), number, std::endian::big);
     store(trailer.data(), crc32c(payload, crc32c(head)), std::endian::big);
-    KeyStream stream(key_, outbound_, number);
+    KeyStream stream(key_, out_folded_, number);
     stream.apply(head.subspan(kNumberBytes));
     stream.apply(payload);
     stream.apply(trailer);
@@ -100,7 +109,7 @@ class XorGuard final : public PacketGuard {
     if (started_ && (step == 0 || step > 0x7FFFFFFF)) {
       return fail(code::kInvalid, "msg number error: {} does not come after {}", number, in_number_);
     }
-    stream_ = KeyStream(key_, inbound_, number);
+    stream_ = KeyStream(key_, in_folded_, number);
     stream_.apply(head.subspan(kNumberBytes));
     return {};
   }
@@ -121,12 +130,12 @@ class XorGuard final : public PacketGuard {
   static constexpr std::uint8_t kChecksumBytes = 4;
 
   KeyWords key_{};
+  std::uint32_t out_folded_ = 0;
+  std::uint32_t in_folded_ = 0;
   KeyStream stream_;             // Of the packet whose head came in.
   std::uint32_t out_number_;     // Of the next packet out.
   std::uint32_t in_number_ = 0;  // Of the last packet in.
-  std::uint8_t outbound_;        // Directions as the key stream counts them.
-  std::uint8_t inbound_;
-  bool started_ = false;  // in_number_ is a packet's.
+  bool started_ = false;         // in_number_ is a packet's.
 };
 
 }  // namespace

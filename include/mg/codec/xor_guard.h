@@ -14,10 +14,11 @@
 // Checksum: CRC32C (Castagnoli, as iSCSI) over number | mix | head | payload in clear, big-endian.
 // Key stream: covers mix | head | payload | checksum, octet by octet in this order, by XOR. It is the output of
 //   xoshiro128** (Blackman & Vigna 2018), each 32-bit word low octet first, from the state
-//     s[k] = mix32(key[k] ^ mix32(n + 0x9E3779B9 * (4 * d + k + 1)))     k = 0..3, all modulo 2^32
-//   with key[k] = octets 4k..4k+3 of the key, low octet first; d = 0 for packets of clients, 1 for packets of servers;
-//   mix32 = the finaliser of MurmurHash3: x ^= x >> 16; x *= 0x85EBCA6B; x ^= x >> 13; x *= 0xC2B2AE35; x ^= x >> 16.
-//   A state of four zeros becomes s[0] = 1.
+//     s[k] = mix32(key[k] ^ mix32(n + f + 0x9E3779B9 * k))     k = 0..3, all modulo 2^32
+//   with key[k] = octets 4k..4k+3 of the key, low octet first;
+//   f = the key folded: f = d, then for k = 0..3 f = mix32(f ^ key[k]) + 0x9E3779B9; d = 0 for packets of clients, 1
+//   for packets of servers; mix32 = the finaliser of MurmurHash3: x ^= x >> 16; x *= 0x85EBCA6B; x ^= x >> 13; x *=
+//   0xC2B2AE35; x ^= x >> 16. A state of four zeros becomes s[0] = 1.
 #pragma once
 
 #include <array>
