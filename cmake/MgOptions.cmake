@@ -58,7 +58,7 @@ endif()
 function(mg_proto target)
   add_library(${target} STATIC ${ARGN})
   target_link_libraries(${target} PUBLIC protobuf::libprotobuf)
-  target_include_directories(${target} SYSTEM PUBLIC "${CMAKE_CURRENT_BINARY_DIR}")
+  target_include_directories(${target} SYSTEM PUBLIC "$<BUILD_INTERFACE:${CMAKE_CURRENT_BINARY_DIR}>")
   protobuf_generate(TARGET ${target} LANGUAGE cpp IMPORT_DIRS "${CMAKE_CURRENT_SOURCE_DIR}"
     PROTOC_OUT_DIR "${CMAKE_CURRENT_BINARY_DIR}")
   add_dependencies(generated_code ${target})

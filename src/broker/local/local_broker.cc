@@ -32,8 +32,7 @@ class Queue : public std::enable_shared_from_this<Queue> {
       return false;
     }
     waiting_.push_back(message);
-    // When the loop takes no more posts, the next message tries again.
-    if (!running_) running_ = options_.loop->post([self = shared_from_this()] { spawn(run(self)); });
+    if (!std::exchange(running_, true)) options_.loop->post_always([self = shared_from_this()] { spawn(run(self)); });
     return true;
   }
 

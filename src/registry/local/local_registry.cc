@@ -22,8 +22,7 @@ struct Watching : std::enable_shared_from_this<Watching> {
       queue.push_back({.action = Action::kReset, .service = {}});
     }
     queue.push_back(event);
-    // When the loop takes no more posts, the next event tries again.
-    if (!posted) posted = loop.post([self = shared_from_this()] { self->deliver(); });
+    if (!std::exchange(posted, true)) loop.post_always([self = shared_from_this()] { self->deliver(); });
   }
 
   void deliver() {
@@ -186,7 +185,7 @@ class LocalRegistry::State : public std::enable_shared_from_this<State> {
     next_end_ = std::min(next_end_, ends);
     if (ends >= armed_) return;
     armed_ = ends;
-    home_.post([self = shared_from_this()] { self->arm(); });
+    home_.post_always([self = shared_from_this()] { self->arm(); });
   }
   void arm() {
     const std::lock_guard lock(mutex_);

@@ -331,7 +331,7 @@ Task<void> LocalServed::stop_on(Loop& loop, std::shared_ptr<Endpoint> endpoint, 
   calls.close();
   co_await calls.drained(loop, deadline);
   const std::size_t running = calls.count();
-  stopping->loop.post([stopping, running] { report(stopping, running); });
+  stopping->loop.post_always([stopping, running] { report(stopping, running); });
 }
 
 void LocalServed::report(std::shared_ptr<Stopping> stopping, std::size_t running) {
