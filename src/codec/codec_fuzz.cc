@@ -30,14 +30,19 @@ Seen seen(const Head& head, Bytes payload) {
 }
 
 // Packets at the front of `stream`, which arrives in pieces of `piece` octets; what was seen before an error counts.
+// `patient`: asks again only when the octets wanted are there, or all are.
 template <PacketHead In, PacketHead Out>
-std::vector<Seen> read_stream(Bytes stream, std::size_t piece, const CodecOptions& options, bool& refused) {
+std::vector<Seen> read_stream(Bytes stream, std::size_t piece, bool patient, const CodecOptions& options,
+                              bool& refused) {
   SessionCodec<In, Out> codec(options);
   std::vector<Seen> all;
   std::string pending;
+  std::size_t wanted = 0;
+  refused = false;
   for (std::size_t at = 0; at < stream.size(); at += piece) {
     pending += as_text(stream.subspan(at, std::min(piece, stream.size() - at)));
-    for (;;) {
+    const bool last = at + piece >= stream.size();
+    while (!patient || last || pending.size() >= wanted) {
       Exact in(pending);
       const auto got = codec.scan(in.octets());
       refused = !got;
@@ -45,26 +50,28 @@ std::vector<Seen> read_stream(Bytes stream, std::size_t piece, const CodecOption
       pending = as_text(in.octets());
       if (!got->whole) {
         check(got->size > pending.size(), "a packet that is there is not seen");
+        wanted = got->size;
         break;
       }
       check(got->size <= pending.size() && got->payload.size() <= options.max_payload_bytes, "a packet is too large");
       all.push_back(seen(got->head, got->payload));
       pending.erase(0, got->size);
+      wanted = 0;
     }
   }
   return all;
 }
 
 template <PacketHead In, PacketHead Out>
-void run(Bytes input, std::size_t piece, const CodecOptions& options, const CodecOptions& peer) {
+void run(Bytes input, std::size_t piece, bool patient, const CodecOptions& options, const CodecOptions& peer) {
   // One message: the same as the first packet of a stream, and encoded again the same octets.
   Exact message(input);
   SessionCodec<In, Out> codec(options);
   const auto decoded = codec.decode(message.octets());
   bool refused = false, refused_piecewise = false;
   const std::vector<Seen> at_once =
-      read_stream<In, Out>(input, std::max<std::size_t>(input.size(), 1), options, refused);
-  const std::vector<Seen> piecewise = read_stream<In, Out>(input, piece, options, refused_piecewise);
+      read_stream<In, Out>(input, std::max<std::size_t>(input.size(), 1), false, options, refused);
+  const std::vector<Seen> piecewise = read_stream<In, Out>(input, piece, patient, options, refused_piecewise);
   check(at_once == piecewise && refused == refused_piecewise, "a stream depends on how it is cut");
   check(decoded.has_value() == !at_once.empty(), "message and stream disagree");
   if (!decoded) return;
@@ -99,10 +106,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     peer.guard = [=] { return make_xor_guard(key, from_client ? End::kClient : End::kServer, number); };
   }
   const std::size_t piece = 1 + data[6] % 16;
+  const bool patient = data[7] % 4 != 0;
   if (from_client) {
-    run<ClientHead, ServerHead>(input, piece, options, peer);
+    run<ClientHead, ServerHead>(input, piece, patient, options, peer);
   } else {
-    run<ServerHead, ClientHead>(input, piece, options, peer);
+    run<ServerHead, ClientHead>(input, piece, patient, options, peer);
   }
   return 0;
 }
