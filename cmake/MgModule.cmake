@@ -6,6 +6,7 @@ add_custom_target(generated_code)
 # mg_module(<path> [THREADS] DEPS <targets...>): the library mg_<path with _> from src/<path>/*.cc, with
 #   x_test.cc -> one GoogleTest program <name>_test, its cases known to ctest
 #   x_fuzz.cc -> one libFuzzer program x_fuzz each (preset fuzz only; corpus in tests/corpus/x)
+#   module.cmake -> included last, for what only this module's tests need
 # THREADS: its tests run threads, so `./dev test --tsan` includes them.
 # A folder that does not exist yet is skipped, so that modules can be added one at a time.
 function(mg_module path)
@@ -58,6 +59,7 @@ function(mg_module path)
       set_property(GLOBAL APPEND PROPERTY MG_FUZZERS "$<TARGET_FILE:${fuzzer}>")
     endforeach()
   endif()
+  include("${dir}/module.cmake" OPTIONAL)
 endfunction()
 
 # mg_test(<name> [THREADS] SOURCES <files...> DEPS <targets...>): a GoogleTest program, each case a ctest test.

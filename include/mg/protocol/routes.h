@@ -1,0 +1,142 @@
+// mg/protocol/routes.h -- what a handler class says about itself; checked while it is compiled.
+//
+//   class GameHandler {
+//    public:
+//     Task<Result<void>> Login_10001(AgentMeta& meta, const msg::C2S_10001& request, msg::S2C_10001& reply);
+//     Result<void> Echo_10005(AgentMeta& meta, const msg::C2S_10005& request, msg::S2C_10005& reply);
+//     using Routes = mg::protocol::Routes<&GameHandler::Login_10001, &GameHandler::Echo_10005>;
+//   };
+//
+// The number after the one underscore is the command. A method is declared before the line that lists it.
+#pragma once
+
+#include <google/protobuf/message_lite.h>
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+#include "mg/base/error.h"
+#include "mg/meta/agent_meta.h"
+#include "mg/runtime/task.h"
+
+namespace mg::protocol {
+
+// The methods of a handler class that take messages.
+template <auto... kMethods>
+struct Routes {};
+
+enum class NameFault : std::uint8_t {
+  kNone,
+  kForm,     // Not exactly one underscore.
+  kCommand,  // What follows it is no decimal number, or is over 2^32 - 1.
+};
+
+struct MethodName {
+  NameFault fault = NameFault::kNone;
+  std::uint32_t cmd = 0;
+};
+
+// Shape: anything without an underscore, "_", decimal digits (leading zeros are fine).
+constexpr MethodName parse_method_name(std::string_view name) {
+  const std::size_t underscore = name.find('_');
+  if (underscore == name.npos || name.find('_', underscore + 1) != name.npos) return {NameFault::kForm};
+  const std::string_view digits = name.substr(underscore + 1);
+  if (digits.empty()) return {NameFault::kCommand};
+  std::uint64_t cmd = 0;
+  for (const char digit : digits) {
+    if (digit < '0' || digit > '9') return {NameFault::kCommand};
+    cmd = cmd * 10 + static_cast<std::uint64_t>(digit - '0');
+    if (cmd > 0xFFFF'FFFF) return {NameFault::kCommand};
+  }
+  return {NameFault::kNone, static_cast<std::uint32_t>(cmd)};
+}
+
+namespace detail {
+
+// The compiler's own text of a method. Two forms:
+//   clang  ... [kMethod = &game::GameHandler::Login_10001]
+//   gcc    ... [with auto kMethod = &game::GameHandler::Login_10001; std::string_view = ...]
+template <auto kMethod>
+consteval std::string_view method_text() {
+  constexpr std::string_view text = __PRETTY_FUNCTION__;
+  constexpr std::size_t begin = text.find("kMethod = ") + 10;
+  constexpr std::size_t semicolon = text.find(';', begin);
+  constexpr std::size_t end = semicolon != text.npos ? semicolon : text.rfind(']');
+  return text.substr(begin, end - begin);
+}
+
+// "Login_10001"
+template <auto kMethod>
+consteval std::string_view method_name() {
+  const std::string_view text = method_text<kMethod>();
+  return text.substr(text.rfind(':') + 1);
+}
+
+// "GameHandler::Login_10001": the class without what it lies in.
+template <auto kMethod>
+consteval std::string_view qualified_name() {
+  const std::string_view text = method_text<kMethod>();
+  std::size_t at = text.rfind(':') - 1;  // Behind the class.
+  for (int open = 0; at > 0; --at) {
+    const char c = text[at - 1];
+    open += c == '>' ? 1 : c == '<' ? -1 : 0;
+    if (open == 0 && (c == ':' || c == '&' || c == ' ')) break;
+  }
+  return text.substr(at);
+}
+
+template <class T>
+concept ProtobufMessage = std::derived_from<T, google::protobuf::MessageLite> && !std::is_abstract_v<T>;
+
+template <class Return, class Request_, class Reply_>
+struct MethodShape {
+  static constexpr bool kTask = std::same_as<Return, Task<Result<void>>>;
+  static constexpr bool kFits =
+      (kTask || std::same_as<Return, Result<void>>) && ProtobufMessage<Request_> && ProtobufMessage<Reply_>;
+  using Request = Request_;
+  using Reply = Reply_;
+};
+
+template <class Method>
+struct MethodTraits {
+  static constexpr bool kFits = false;
+};
+template <class R, class C, class A, class B>
+struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&)> : MethodShape<R, A, B> {};
+template <class R, class C, class A, class B>
+struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&) const> : MethodShape<R, A, B> {};
+template <class R, class C, class A, class B>
+struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&) noexcept> : MethodShape<R, A, B> {};
+template <class R, class C, class A, class B>
+struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&) const noexcept> : MethodShape<R, A, B> {};
+
+template <auto kMethod>
+consteval bool check_method() {
+  constexpr NameFault fault = parse_method_name(method_name<kMethod>()).fault;
+  static_assert(fault != NameFault::kForm,
+                "handler method: its name must have exactly one '_', between a name and its command: Login_10001");
+  static_assert(fault != NameFault::kCommand,
+                "handler method: its command, the part after '_', must be a decimal number up to 4294967295");
+  static_assert(MethodTraits<decltype(kMethod)>::kFits,
+                "handler method: its form must be Result<void> or Task<Result<void>> "
+                "Name_<cmd>(AgentMeta&, const Request&, Reply&), where Request and Reply are protobuf messages");
+  return true;
+}
+
+template <auto... kMethods>
+consteval bool commands_differ() {
+  const std::array<std::uint32_t, sizeof...(kMethods)> commands{parse_method_name(method_name<kMethods>()).cmd...};
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      if (commands[i] == commands[k]) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace detail
+}  // namespace mg::protocol

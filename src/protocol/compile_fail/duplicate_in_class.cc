@@ -1,0 +1,20 @@
+// expect: two of its methods have the same command
+#include <google/protobuf/empty.pb.h>
+#include <google/protobuf/wrappers.pb.h>
+
+#include "mg/protocol/router.h"
+
+using google::protobuf::Empty;
+using google::protobuf::StringValue;
+using mg::AgentMeta;
+using mg::Result;
+
+struct Handler {
+  Result<void> Login_7(AgentMeta&, const StringValue&, Empty&);
+  Result<void> Logout_007(AgentMeta&, const StringValue&, Empty&);
+  using Routes = mg::protocol::Routes<&Handler::Login_7, &Handler::Logout_007>;
+};
+
+void add(mg::protocol::Router& router, Handler& handler) {
+  router.add_route(handler);
+}
