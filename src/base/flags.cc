@@ -105,12 +105,9 @@ std::string join(const std::vector<std::string>& words, std::string_view last_se
 }
 
 template <class T>
-struct is_duration : std::false_type {};
+constexpr bool kIsDuration = false;
 template <class Rep, class Period>
-struct is_duration<std::chrono::duration<Rep, Period>> : std::true_type {};
-
-template <class T>
-constexpr bool kIsDuration = is_duration<T>::value;
+constexpr bool kIsDuration<std::chrono::duration<Rep, Period>> = true;
 template <class T>
 constexpr bool kIsList = std::same_as<T, std::vector<std::string>>;
 template <class T>
@@ -141,8 +138,9 @@ std::optional<T> parse_value(std::string_view text, FlagForm form) {
   } else if constexpr (kIsDuration<T>) {
     std::chrono::nanoseconds value{};
     std::int64_t seconds = 0;
-    const char* end = text.data() + text.size();
-    const auto number = std::from_chars(text.data(), end, seconds);
+    const char* begin = text.data();
+    const char* end = begin + text.size();
+    const auto number = std::from_chars(begin, end, seconds);
     if (form == FlagForm::kSeconds && number.ec == std::errc() && number.ptr == end) {
       constexpr auto kMax = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::nanoseconds::max()).count();
       if (seconds > kMax || seconds < -kMax) return std::nullopt;

@@ -64,8 +64,8 @@ class Output {
 };
 
 // What `body` logs at level trace.
-std::vector<std::string> logged(std::function<void()> body, LoggingOptions options = {.level = Level::kTrace}) {
-  static const ManualClock clock;
+std::vector<std::string> logged(const std::function<void()>& body, LoggingOptions options = {.level = Level::kTrace}) {
+  const ManualClock clock;
   Output out;
   options.fd = out.fd();
   options.clock = &clock;
@@ -76,7 +76,7 @@ std::vector<std::string> logged(std::function<void()> body, LoggingOptions optio
   return out.lines();
 }
 
-void wait_until(std::function<bool()> done) {
+void wait_until(const std::function<bool()>& done) {
   for (const auto deadline = Deadline::after(system_clock(), 30s); !done(); std::this_thread::yield()) {
     ASSERT_FALSE(deadline.expired(system_clock().now()));
   }
