@@ -1,0 +1,41 @@
+// examples/game/forward.h -- the RPC that gates call: one player's message in, its answer out.
+//
+//   Forward forward(router, runtime);
+//   app.add_handler("Forward.Protocol", forward, &Forward::protocol);
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "examples/game/world.h"
+#include "examples/proto/game.pb.h"
+#include "mg/protocol/router.h"
+#include "mg/rpc/context.h"
+#include "mg/runtime/mailbox.h"
+#include "mg/runtime/runtime.h"
+
+namespace example {
+
+// Threads: shared.
+class Forward {
+ public:
+  Forward(const mg::protocol::Router& router, World& world) : router_(router), world_(world) {}
+
+  // Makes the players' mailboxes, one set for each loop. Before the first message.
+  void start(mg::Runtime& runtime);
+
+  // A handler's error becomes the reply's code, with no data; only the lack of a login is an error of the call, for
+  // which the gate closes the client. Source: wire.md 6.
+  mg::Task<mg::Result<void>> protocol(const mg::rpc::Context& context, const game::InForwardProtocol& in,
+                                      game::OutForwardProtocol& out);
+  // The player has gone.
+  mg::Result<void> offline(const mg::rpc::Context& context, const game::InForwardOffline& in,
+                           game::OutForwardOffline& out);
+
+ private:
+  const mg::protocol::Router& router_;
+  World& world_;
+  std::vector<std::unique_ptr<mg::Mailbox>> mailboxes_;  // By loop.
+};
+
+}  // namespace example

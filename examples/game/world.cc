@@ -1,0 +1,96 @@
+#include "examples/game/world.h"
+
+#include <algorithm>
+
+namespace example {
+namespace {
+
+mg::Result<void> check_name(std::string_view what, std::string_view name) {
+  if (name.empty() || name.size() > World::kMaxNameBytes) {
+    return mg::fail(mg::code::kInvalid, "{}: 1 to {} octets, not {}", what, World::kMaxNameBytes, name.size());
+  }
+  if (std::ranges::any_of(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; })) {
+    return mg::fail(mg::code::kInvalid, "{}: no control characters", what);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::int64_t World::account(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  return accounts_.try_emplace(std::string(name), static_cast<std::int64_t>(accounts_.size()) + 1).first->second;
+}
+
+std::vector<Role> World::roles(std::int64_t account) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Role> list;
+  if (const auto found = roles_of_.find(account); found != roles_of_.end()) {
+    for (const std::int64_t id : found->second) list.push_back(roles_.at(id));
+  }
+  return list;
+}
+
+mg::Result<Role> World::create_role(std::int64_t account, std::string_view name) {
+  if (auto ok = check_name("role name", name); !ok) return std::unexpected(std::move(ok.error()));
+  const std::lock_guard lock(mutex_);
+  auto& mine = roles_of_[account];
+  if (mine.size() >= kMaxRoles) return mg::fail(mg::code::kTooMany, "an account has at most {} roles", kMaxRoles);
+  const auto id = static_cast<std::int64_t>(roles_.size()) + 1;
+  if (!names_.try_emplace(std::string(name), id).second) {
+    return mg::fail(mg::code::kExists, "role name \"{}\" is taken", name);
+  }
+  mine.push_back(id);
+  return roles_[id] = Role{.id = id, .account = account, .name = std::string(name)};
+}
+
+mg::Result<Role> World::role(std::int64_t account, std::int64_t id) const {
+  const std::lock_guard lock(mutex_);
+  const auto mine = roles_of_.find(account);
+  if (mine != roles_of_.end() && !mine->second.empty()) {
+    if (id == 0) return roles_.at(mine->second.front());
+    if (std::ranges::find(mine->second, id) != mine->second.end()) return roles_.at(id);
+  }
+  return mg::fail(mg::code::kNotFound, "the account has no role {}", id);
+}
+
+mg::Result<std::string> World::role_name(std::int64_t id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = roles_.find(id);
+  if (found == roles_.end()) return mg::fail(mg::code::kNotFound, "no role {}", id);
+  return found->second.name;
+}
+
+mg::Result<std::string> World::enter(std::int64_t role, std::string_view room) {
+  if (auto ok = check_name("room", room); !ok) return std::unexpected(std::move(ok.error()));
+  std::string before = room_of(role);
+  leave(role);
+  const std::lock_guard lock(mutex_);
+  room_of_[role] = room;
+  ++members_[std::string(room)];
+  return before;
+}
+
+void World::leave(std::int64_t role) {
+  const std::lock_guard lock(mutex_);
+  const auto found = room_of_.find(role);
+  if (found == room_of_.end()) return;
+  if (const auto room = members_.find(found->second); room != members_.end() && --room->second == 0) {
+    members_.erase(room);
+  }
+  room_of_.erase(found);
+}
+
+std::string World::room_of(std::int64_t role) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = room_of_.find(role);
+  return found == room_of_.end() ? std::string() : found->second;
+}
+
+std::uint32_t World::members(std::string_view room) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = members_.find(std::string(room));
+  return found == members_.end() ? 0 : found->second;
+}
+
+}  // namespace example
