@@ -353,12 +353,12 @@ class Flags::Impl {
   std::string warnings(std::span<const char* const> environment) {
     std::vector<std::string_view> names;
     for (const Flag& flag : flags) names.insert(names.end(), flag.env.begin(), flag.env.end());
+    names.insert(names.end(), known_env.begin(), known_env.end());
     std::string out;
     std::size_t count = 0;
     for (const char* entry : environment) {
       const std::string_view name = variable_name(entry);
-      if (!name.starts_with(kEnvPrefix) || std::ranges::find(names, name) != names.end() ||
-          std::ranges::find(known_env, name) != known_env.end()) {
+      if (!name.starts_with(kEnvPrefix) || std::ranges::find(names, name) != names.end()) {
         continue;
       }
       if (++count > kMaxWarnings) continue;

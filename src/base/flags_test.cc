@@ -270,11 +270,12 @@ TEST(Flags, MissingRequiredFlagsAreNamedAsInGo) {
 TEST(Flags, UnknownVariablesAreWarnedAboutOnce) {
   Reader r;
   const auto outcome = r.read({}, {"GAME_AGENT_TPYE=tcp", "GAME_ZZZZZZZ=1", "PATH=/", "GAME_MONGO_URL=x",
-                                   "GAME_LOG_LEVEL=info", "WEB_OTHER=1"});
+                                   "GAME_LOG_LEVEL=info", "GAME_LOG_LEVE=info", "WEB_OTHER=1"});
   EXPECT_EQ(outcome.exit, std::nullopt);
   EXPECT_EQ(outcome.err,
             "gate: warning: environment variable \"GAME_AGENT_TPYE\" is not known: did you mean GAME_AGENT_TYPE?\n"
-            "gate: warning: environment variable \"GAME_ZZZZZZZ\" is not known\n");
+            "gate: warning: environment variable \"GAME_ZZZZZZZ\" is not known\n"
+            "gate: warning: environment variable \"GAME_LOG_LEVE\" is not known: did you mean GAME_LOG_LEVEL?\n");
   const std::string_view mine[] = {"GAME_ZZZZZZZ"};
   r.flags.know_env(mine);
   r.fine({}, {"GAME_ZZZZZZZ=1"});
