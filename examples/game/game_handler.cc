@@ -1,6 +1,7 @@
 #include "examples/game/game_handler.h"
 
 #include "examples/common/token.h"
+#include "mg/base/log.h"
 
 namespace example {
 namespace {
@@ -21,7 +22,7 @@ void fill(msg::Role& out, const Role& role) {
 }  // namespace
 
 mg::Task<mg::Result<void>> GameHandler::bind(const mg::AgentMeta& player, gate::InGateBind change) {
-  change.set_clientid(player.client_id());
+  change.set_clientid(std::string(player.client_id()));
   gate::OutGateBind done;
   co_return co_await app_.call_node(player.node_name(), player.node_id(), "GateService.Bind", mg::rpc::Context(player),
                                     change, done);

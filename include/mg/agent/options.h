@@ -33,13 +33,13 @@ struct AgentOptions {
   // are fewer, the next number is taken (0 stays 0: any free port).
   std::vector<std::string> types{"websocket"};
   std::vector<std::string> ports{":0"};
-  std::string host;  // Public host of the gate, put into the node's metadata.
+  std::string host{};  // Public host of the gate, put into the node's metadata.
 
   // PEM files. With both, every listener speaks TLS, unless `types` names wss or tcps: then ws and tcp stay plain.
-  std::string tls_cert;
-  std::string tls_key;
+  std::string tls_cert{};
+  std::string tls_key{};
 
-  codec::CodecOptions codec;  // Mix bytes, endian, obfuscation; its max_payload_bytes is set from max_message_bytes.
+  codec::CodecOptions codec{};  // Mix bytes, endian, obfuscation; its max_payload_bytes is set from max_message_bytes.
 
   std::uint32_t max_message_bytes = 1024 * 1024;  // Of one packet, head included; 64..2^30.
   std::uint32_t write_queue_bytes = 1024 * 1024;  // Waiting for one client; 1024..2^30.
@@ -62,8 +62,8 @@ struct AgentOptions {
   std::chrono::milliseconds linger{2'000};               // After close(): for the peer to close too.
 
   // WebSocket only.
-  std::vector<std::string> origins;  // Allowed Origin headers; empty: none, or that of the Host asked for; "*" any.
-  std::vector<std::string> trusted_proxies;  // Addresses or CIDR blocks whose X-Forwarded-For and X-Real-IP count.
+  std::vector<std::string> origins{};  // Allowed Origin headers; empty: none, or that of the Host asked for; "*" any.
+  std::vector<std::string> trusted_proxies{};  // Addresses or CIDR blocks whose X-Forwarded-For and X-Real-IP count.
   std::uint32_t max_handshake_bytes = 8 * 1024;
   bool deflate = false;  // permessage-deflate.
 
