@@ -245,7 +245,8 @@ class Shutdown(OwnServersCase):
         for client in clients:
             got = client.packets_until_end(3 + limit(5))
             self.assertEqual([p.serial for p in got], list(range(1, 100)))
-        server.stop()
+        self.assertEqual(server.wait(limit(10)), 0)
+        server.check_log()
 
     def test_no_new_connections_after_the_signal(self):
         server = self.draining(agent_drain_timeout="2s")
@@ -253,7 +254,8 @@ class Shutdown(OwnServersCase):
         server.signal(signal.SIGTERM)
 
         wait_for(lambda: self.not_listening(server), limit(1), "still accepts")
-        server.stop()
+        self.assertEqual(server.wait(limit(10)), 0)
+        server.check_log()
         held.drop()
 
     def deaf(self, server, kind):
