@@ -253,26 +253,46 @@ Inflater::Status Inflater::feed(Bytes in, bool fin, std::size_t limit, std::vect
 
 struct Deflater::State {
   z_stream stream{};
+  int level = 0;
   ~State() { deflateEnd(&stream); }
+
+  static std::unique_ptr<State> make(std::uint8_t window_bits, int level) {
+    auto state = std::make_unique<State>();
+    state->level = level;
+    // zlib has no raw window of 8 bits: without matches no window is needed.
+    const int bits = std::max<int>(window_bits, 9);
+    const int strategy = window_bits < 9 ? Z_HUFFMAN_ONLY : Z_DEFAULT_STRATEGY;
+    if (deflateInit2(&state->stream, level, Z_DEFLATED, -bits, 8, strategy) != Z_OK) return nullptr;
+    return state;
+  }
+
+  // The state of this thread for messages without history: it is unused between two calls, whoever makes them.
+  static State* of_thread(std::uint8_t window_bits, int level) {
+    thread_local std::array<std::unique_ptr<State>, 16> states;
+    auto& state = states[window_bits & 15];
+    if (!state || state->level != level) state = make(window_bits, level);
+    return state.get();
+  }
 };
 
 Deflater::Deflater(std::uint8_t window_bits, bool no_context_takeover, int level)
-    : no_context_takeover_(no_context_takeover) {
-  auto state = std::make_unique<State>();
-  // zlib has no raw window of 8 bits: without matches no window is needed.
-  const int bits = std::max<int>(window_bits, 9);
-  const int strategy = window_bits < 9 ? Z_HUFFMAN_ONLY : Z_DEFAULT_STRATEGY;
-  if (deflateInit2(&state->stream, level, Z_DEFLATED, -bits, 8, strategy) == Z_OK) state_ = std::move(state);
-}
+    : level_(static_cast<std::int8_t>(level)), window_bits_(window_bits), no_context_takeover_(no_context_takeover) {}
 Deflater::~Deflater() = default;
 
 bool Deflater::compress(Bytes message, std::vector<std::byte>& out) {
-  if (!state_) return false;
+  State* state = state_.get();
+  if (no_context_takeover_) {
+    state = State::of_thread(window_bits_, level_);
+  } else if (!state) {
+    state_ = State::make(window_bits_, level_);
+    state = state_.get();
+  }
+  if (!state) return false;
   if (message.empty()) {  // zlib flushes nothing twice. Source: RFC 7692 section 7.2.3.6.
     out.push_back(std::byte{0});
     return true;
   }
-  z_stream& stream = state_->stream;
+  z_stream& stream = state->stream;
   const std::size_t start = out.size();
   std::size_t end = start;
   stream.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(message.data()));
@@ -281,7 +301,7 @@ bool Deflater::compress(Bytes message, std::vector<std::byte>& out) {
     out.resize(end + std::max<std::size_t>(message.size() / 2, 64));
     stream.next_out = reinterpret_cast<Bytef*>(out.data() + end);
     stream.avail_out = static_cast<uInt>(out.size() - end);
-    if (deflate(&stream, Z_SYNC_FLUSH) == Z_STREAM_ERROR) {
+    if (deflate(&stream, Z_SYNC_FLUSH) == Z_STREAM_ERROR) {  // Cannot be: the stream is in order.
       out.resize(start);
       return false;
     }

@@ -28,8 +28,7 @@ struct DeflateParams {
 
 struct DeflateOptions {
   bool enabled = false;
-  // Ask for no history between messages, both ways: an idle connection then holds no zlib state (40-300 KiB otherwise),
-  // and one Deflater can serve all connections of a loop that agreed on the same window.
+  // Ask for no history between messages, both ways: an idle connection then holds no zlib state (300 KiB otherwise).
   bool no_context_takeover = true;
   std::uint8_t server_max_window_bits = 15;  // Most that we use for sending, 9..15.
   std::uint8_t client_max_window_bits = 15;  // Most that the client may use, if it lets us choose, 9..15.
@@ -74,7 +73,8 @@ class Inflater {
 };
 
 // Compresses messages, each whole, for frames with RSV1 set.
-// Threads: loop. Shape: about 256 KiB at 15 window bits.
+// Threads: loop. Shape: with history about 256 KiB at 15 window bits, from the first message on; without, 16 octets,
+// and one zlib state a thread and window for all of them.
 class Deflater {
  public:
   // `level`: zlib's 0..9; low ones suit messages on a loop.
@@ -88,7 +88,9 @@ class Deflater {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<State> state_;  // With history only.
+  std::int8_t level_;
+  std::uint8_t window_bits_;
   bool no_context_takeover_;
 };
 

@@ -289,6 +289,21 @@ TEST(CompressedFrames, HoldNoMemoryBetweenMessagesWithoutHistory) {
   }
 }
 
+TEST(Deflater, WithoutHistoryConnectionsShareAStateAndNotTheirData) {
+  EXPECT_LE(sizeof(Deflater), 16U);
+  Deflater first(15, true);
+  Deflater second(15, true);
+  Deflater third(15, true, 9);
+  const std::string once = compressed(first, prose(500));
+  EXPECT_EQ(compressed(second, prose(500)), once);
+  EXPECT_THAT(read(frame(2, compressed(third, prose(500)), kRsv1)), ElementsAre(message(prose(500))));
+  EXPECT_EQ(compressed(first, prose(500)), once);
+
+  Deflater history(15, false);
+  EXPECT_EQ(compressed(history, prose(500)), once);
+  EXPECT_LT(compressed(history, prose(500)).size(), once.size() / 4);
+}
+
 TEST(Deflater, ServesAClientThatReads) {
   const FrameOptions options{.masked = false};
   FrameParser client(options);

@@ -93,7 +93,6 @@ FrameEvent FrameParser::next(MutableBytes in) {
 
 // Looks at the frame at the front of `in`. Every rule is checked as soon as the octet that breaks it is there.
 FrameEvent FrameParser::frame(MutableBytes in) {
-  using namespace close_code;
   if ((flags_ & kClosed) != 0) [[unlikely]] {
     FrameEvent swallowed;
     swallowed.consumed = in.size();
@@ -106,19 +105,22 @@ FrameEvent FrameParser::frame(MutableBytes in) {
   const bool control = (opcode & 8) != 0;
   const bool in_message = (flags_ & kInMessage) != 0;
   if (first != (kFin | static_cast<unsigned>(Opcode::kBinary)) || in_message) {  // Not the everyday case.
-    if ((first & kRsv23) != 0) return error(kProtocol, "reserved bit set");
+    if ((first & kRsv23) != 0) return error(close_code::kProtocol, "reserved bit set");
     if ((first & kRsv1) != 0) {
-      if (!heap_ || !heap_->inflater) return error(kProtocol, "RSV1 set but no compression agreed");
-      if (control || opcode == 0) return error(kProtocol, "RSV1 set on a control or continuation frame");
+      if (!heap_ || !heap_->inflater) return error(close_code::kProtocol, "RSV1 set but no compression agreed");
+      if (control || opcode == 0) return error(close_code::kProtocol, "RSV1 set on a control or continuation frame");
     }
-    if ((opcode > 2 && !control) || opcode > 10) return error(kProtocol, "reserved opcode");
-    if (control && (first & kFin) == 0) return error(kProtocol, "control frame in fragments");
+    if ((opcode > 2 && !control) || opcode > 10) return error(close_code::kProtocol, "reserved opcode");
+    if (control && (first & kFin) == 0) return error(close_code::kProtocol, "control frame in fragments");
     if (!control && in_message != (opcode == 0)) {
-      return error(kProtocol, in_message ? "new message inside a fragmented one" : "continuation of no message");
+      return error(close_code::kProtocol,
+                   in_message ? "new message inside a fragmented one" : "continuation of no message");
     }
-    if (opcode == 1 && !options_->accept_text) return error(kUnsupported, "text is not served, send binary");
+    if (opcode == 1 && !options_->accept_text)
+      return error(close_code::kUnsupported, "text is not served, send binary");
     if (!control && (in_message || (first & kFin) == 0)) {
-      if ((in_message ? heap_->fragments : 0) >= options_->max_fragments) return error(kPolicy, "too many fragments");
+      if ((in_message ? heap_->fragments : 0) >= options_->max_fragments)
+        return error(close_code::kPolicy, "too many fragments");
     }
   }
 
@@ -126,21 +128,21 @@ FrameEvent FrameParser::frame(MutableBytes in) {
   const auto second = std::to_integer<unsigned>(in[1]);
   const bool masked = (second & kMasked) != 0;
   if (masked != options_->masked) {
-    return error(kProtocol, masked ? "masked frame from a server" : "frame is not masked");
+    return error(close_code::kProtocol, masked ? "masked frame from a server" : "frame is not masked");
   }
   std::size_t header = 2;
   std::uint64_t length = second & kLength;
   if (length >= kLength16) {
-    if (control) return error(kProtocol, "control frame over 125 octets");
+    if (control) return error(close_code::kProtocol, "control frame over 125 octets");
     header = length == kLength16 ? 4 : 10;
     if (in.size() < header) return need_more(header + (masked ? 4 : 0));
     if (length == kLength16) {
       length = load<std::uint16_t>(in.data() + 2, std::endian::big);
-      if (length < kLength16) return error(kProtocol, "length is not minimal");
+      if (length < kLength16) return error(close_code::kProtocol, "length is not minimal");
     } else {
       length = load<std::uint64_t>(in.data() + 2, std::endian::big);
-      if (length >> 63 != 0) return error(kProtocol, "length has its top bit set");
-      if (length <= 0xFFFF) return error(kProtocol, "length is not minimal");
+      if (length >> 63 != 0) return error(close_code::kProtocol, "length has its top bit set");
+      if (length <= 0xFFFF) return error(close_code::kProtocol, "length is not minimal");
     }
   }
   if (!control) {
@@ -150,7 +152,7 @@ FrameEvent FrameParser::frame(MutableBytes in) {
     } else if (in_message) {
       room -= heap_->block.size();
     }
-    if (length > room) return error(kTooBig, "message over the limit");
+    if (length > room) return error(close_code::kTooBig, "message over the limit");
   }
   header += masked ? 4 : 0;
   if (in.size() < header) return need_more(header + length);

@@ -47,8 +47,8 @@ void append_list(std::string& list, std::string_view value) {
 }
 
 // Beast's parser with the fields kept as views: a handshake needs no container of them.
-template <bool kRequest>
-class HeaderParser final : public http::basic_parser<kRequest> {
+template <bool IsRequest>
+class HeaderParser final : public http::basic_parser<IsRequest> {
  public:
   Header header;
 
@@ -155,8 +155,8 @@ Extent measure(std::string_view in, std::size_t limit, bool request) {
 }
 
 // Parses a whole header. False: not HTTP/1.
-template <bool kRequest>
-bool parse(HeaderParser<kRequest>& parser, std::string_view text) {
+template <bool IsRequest>
+bool parse(HeaderParser<IsRequest>& parser, std::string_view text) {
   beast::error_code code;
   parser.header_limit(static_cast<std::uint32_t>(text.size()) + 1);
   parser.eager(false);
@@ -296,7 +296,7 @@ std::string make_upgrade(const UpgradeRequest& request, const Nonce& nonce) {
       base64(nonce) + "\r\n";
   if (!request.origin.empty()) out += "Origin: " + request.origin + "\r\n";
   if (request.deflate) out += "Sec-WebSocket-Extensions: " + offer_deflate() + "\r\n";
-  for (const auto& [name, value] : request.headers) out += name + ": " + value + "\r\n";
+  for (const auto& [name, value] : request.headers) out.append(name).append(": ").append(value).append("\r\n");
   return out + "\r\n";
 }
 

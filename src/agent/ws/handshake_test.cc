@@ -45,8 +45,8 @@ struct Answer {
 };
 
 Answer ask(const std::string& in, const HandshakeOptions& options = {}) {
-  const std::string exact(in);  // A block of its own, so that ASan sees a read past its end.
-  const Upgrade got = read_upgrade(as_bytes(exact), options);
+  const std::vector<char> exact(in.begin(), in.end());  // A block of its own: ASan sees a read past its end.
+  const Upgrade got = read_upgrade(std::as_bytes(std::span(exact)), options);
   if (got.state == HandshakeState::kNeedMore) {
     EXPECT_EQ(got.status, 0);
     EXPECT_TRUE(got.response.empty());
@@ -187,9 +187,9 @@ TEST(ReadUpgrade, RefusesBadRequestLines) {
 
 TEST(ReadUpgrade, RefusesOtherProtocolsAtTheirFirstOctets) {
   const std::string noise[] = {
-      "\x16\x03\x01\x02\x00\x01",          // TLS hello
-      std::string("\x80\x2e\x01\x00", 4),  // SSL 2
-      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",  // HTTP/2
+      std::string("\x16\x03\x01\x02\x00\x01", 6),  // TLS hello
+      std::string("\x80\x2e\x01\x00", 4),          // SSL 2
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",          // HTTP/2
       std::string("\x00", 1),
       "\xff\xfe",
       "\x82\x85\x01\x02\x03\x04hello",  // A frame without a handshake

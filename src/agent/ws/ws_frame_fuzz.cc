@@ -11,10 +11,8 @@
 #include "agent/ws/deflate.h"
 #include "agent/ws/framing.h"
 
+namespace mg::agent::ws {
 namespace {
-
-using namespace mg;
-using namespace mg::agent::ws;
 
 void require(bool holds, const char* what) {
   if (holds) return;
@@ -76,3 +74,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(whole == read(options, deflate, octets, 1 + data[1] % 32), "pieces read differently");
   return 0;
 }
+
+}  // namespace mg::agent::ws

@@ -9,10 +9,8 @@
 #include "agent/ws/handshake.h"
 #include "mg/agent/peer.h"
 
+namespace mg::agent::ws {
 namespace {
-
-using namespace mg;
-using namespace mg::agent::ws;
 
 void require(bool holds, const char* what) {
   if (holds) return;
@@ -46,8 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   require(got.response.size() < 1024, "long answer");
   require(got.response.find('\0') == std::string::npos, "NUL in the answer");
-  static const auto kTrusted = *agent::AddressList::parse({"10.0.0.0/8"});
-  require(!agent::client_ip("10.0.0.1", got.forwarded_for, got.real_ip, kTrusted).empty(), "no address");
+  static const auto kTrusted = *AddressList::parse({"10.0.0.0/8"});
+  require(!client_ip("10.0.0.1", got.forwarded_for, got.real_ip, kTrusted).empty(), "no address");
 
   std::vector<std::byte> more(octets);
   more.insert(more.end(), 300, std::byte{'x'});
@@ -56,3 +54,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (got.state == HandshakeState::kAccepted) require(again.consumed == got.consumed, "end moved");
   return 0;
 }
+
+}  // namespace mg::agent::ws

@@ -84,8 +84,7 @@ inline std::vector<Seen> read_all(FrameParser& parser, std::string octets, std::
     buffer += octets.substr(0, piece);
     octets.erase(0, std::min(piece, octets.size()));
     for (;;) {
-      std::string exact = buffer;  // A heap block of its own, so that ASan sees a read past its end.
-      exact.shrink_to_fit();
+      std::vector<char> exact(buffer.begin(), buffer.end());  // A block of its own: ASan sees a read past its end.
       const FrameEvent event = parser.next(std::as_writable_bytes(std::span(exact)));
       EXPECT_LE(event.consumed, exact.size());
       if (event.kind != FrameKind::kNeedMore) {
@@ -98,7 +97,7 @@ inline std::vector<Seen> read_all(FrameParser& parser, std::string octets, std::
         }
         out.push_back(std::move(seen));
       }
-      buffer = exact.substr(event.consumed);
+      buffer.assign(exact.begin() + static_cast<std::ptrdiff_t>(event.consumed), exact.end());
       if (event.kind == FrameKind::kNeedMore) {
         if (parser.closed()) {
           EXPECT_TRUE(buffer.empty());
