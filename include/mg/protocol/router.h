@@ -124,17 +124,13 @@ class Router {
 
   template <class Handler, auto... kMethods>
   void add_all(Handler& handler, Routes<kMethods...>) {
-    if constexpr ((detail::check_method<kMethods>() && ...)) {
+    if constexpr ((detail::check_method<Handler, kMethods>() && ...)) {
       static_assert(detail::commands_differ<kMethods...>(), "handler class: two of its methods have the same command");
       (add<Handler, kMethods>(handler), ...);
     }
   }
   template <class Handler, auto kMethod>
   void add(Handler& handler) {
-    static_assert(std::is_invocable_v<decltype(kMethod), Handler&, AgentMeta&,
-                                      const typename detail::MethodTraits<decltype(kMethod)>::Request&,
-                                      typename detail::MethodTraits<decltype(kMethod)>::Reply&>,
-                  "handler class: it lists a method of another class");
     using Traits = detail::MethodTraits<decltype(kMethod)>;
     add_one({.cmd = parse_method_name(detail::method_name<kMethod>()).cmd,
              .name = detail::qualified_name<kMethod>(),

@@ -61,7 +61,7 @@ namespace detail {
 //   clang  ... [kMethod = &game::GameHandler::Login_10001]
 //   gcc    ... [with auto kMethod = &game::GameHandler::Login_10001; std::string_view = ...]
 template <auto kMethod>
-consteval std::string_view method_text() {
+constexpr std::string_view method_text() {
   constexpr std::string_view text = __PRETTY_FUNCTION__;
   constexpr std::size_t begin = text.find("kMethod = ") + 10;
   constexpr std::size_t semicolon = text.find(';', begin);
@@ -71,14 +71,14 @@ consteval std::string_view method_text() {
 
 // "Login_10001"
 template <auto kMethod>
-consteval std::string_view method_name() {
+constexpr std::string_view method_name() {
   const std::string_view text = method_text<kMethod>();
   return text.substr(text.rfind(':') + 1);
 }
 
 // "GameHandler::Login_10001": the class without what it lies in.
 template <auto kMethod>
-consteval std::string_view qualified_name() {
+constexpr std::string_view qualified_name() {
   const std::string_view text = method_text<kMethod>();
   std::size_t at = text.rfind(':') - 1;  // Behind the class.
   for (int open = 0; at > 0; --at) {
@@ -90,7 +90,8 @@ consteval std::string_view qualified_name() {
 }
 
 template <class T>
-concept ProtobufMessage = std::derived_from<T, google::protobuf::MessageLite> && !std::is_abstract_v<T>;
+concept ProtobufMessage =
+    std::derived_from<T, google::protobuf::MessageLite> && !std::is_abstract_v<T> && !std::is_const_v<T>;
 
 template <class Return, class Request_, class Reply_>
 struct MethodShape {
@@ -114,21 +115,29 @@ struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&) noexcept> : MethodShape<R
 template <class R, class C, class A, class B>
 struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&) const noexcept> : MethodShape<R, A, B> {};
 
-template <auto kMethod>
-consteval bool check_method() {
+// Says why a method cannot be a route; false then, so that no further errors hide the reason.
+template <class Handler, auto kMethod>
+constexpr bool check_method() {
   constexpr NameFault fault = parse_method_name(method_name<kMethod>()).fault;
+  using Traits = MethodTraits<decltype(kMethod)>;
   static_assert(fault != NameFault::kForm,
                 "handler method: its name must have exactly one '_', between a name and its command: Login_10001");
   static_assert(fault != NameFault::kCommand,
                 "handler method: its command, the part after '_', must be a decimal number up to 4294967295");
-  static_assert(MethodTraits<decltype(kMethod)>::kFits,
+  static_assert(Traits::kFits,
                 "handler method: its form must be Result<void> or Task<Result<void>> "
                 "Name_<cmd>(AgentMeta&, const Request&, Reply&), where Request and Reply are protobuf messages");
-  return true;
+  if constexpr (Traits::kFits) {
+    constexpr bool own = std::is_invocable_v<decltype(kMethod), Handler&, AgentMeta&, const typename Traits::Request&,
+                                             typename Traits::Reply&>;
+    static_assert(own, "handler class: it lists a method of another class, or a const handler one that is not const");
+    return own && fault == NameFault::kNone;
+  }
+  return false;
 }
 
 template <auto... kMethods>
-consteval bool commands_differ() {
+constexpr bool commands_differ() {
   const std::array<std::uint32_t, sizeof...(kMethods)> commands{parse_method_name(method_name<kMethods>()).cmd...};
   for (std::size_t i = 0; i < commands.size(); ++i) {
     for (std::size_t k = 0; k < i; ++k) {
