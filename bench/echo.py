@@ -106,7 +106,7 @@ class Echo:
         return result["server"]["rss_per_connection_bytes"]
 
     def broadcast(self):
-        runs, seconds = (1, "1s") if self.context.quick else (5, "2s")
+        runs, seconds = (2, "500ms") if self.context.quick else (5, "2s")
         for scheme in ("tcp", "ws"):
             name = f"{scheme} broadcast {CROWD}"
             if not self.context.wanted(name):

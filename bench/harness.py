@@ -6,16 +6,30 @@
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import platform
 import queue
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import tempfile
 import threading
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _in_child(cpus):
+    """What a child does before it becomes the program: dies with us, may open many descriptors, keeps to `cpus`."""
+    _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if cpus:
+        os.sched_setaffinity(0, cpus)
 
 
 class BenchError(Exception):
@@ -33,16 +47,10 @@ class Server:
         self.urls = []
         self.tail = []  # The last lines of output, for the message when it dies.
 
-        def limits():
-            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            if cpus:
-                os.sched_setaffinity(0, cpus)
-
         try:
             self.process = subprocess.Popen(
                 [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                errors="replace", env={**os.environ, **(env or {})}, preexec_fn=limits)
+                errors="replace", env={**os.environ, **(env or {})}, preexec_fn=lambda: _in_child(cpus))
         except OSError as error:
             raise BenchError(f"cannot start {command[0]}: {error.strerror}; build it with `./dev build release`") from error
         self.pids = [self.process.pid]
@@ -119,11 +127,8 @@ def mgbench(program, server, scheme, *flags, cpus=None, timeout_s=300):
     command = [str(program), server.url(scheme), "--json", "--quiet", "--pid", ",".join(map(str, server.pids)),
                *map(str, flags)]
 
-    def pin():
-        if cpus:
-            os.sched_setaffinity(0, cpus)
-
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=pin)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             preexec_fn=lambda: _in_child(cpus))
     try:
         out, err = child.communicate(timeout=timeout_s)
     except BaseException:
