@@ -16,6 +16,27 @@ SessionCodec<In, Out>::SessionCodec(const CodecOptions& options) : options_(&opt
 }
 
 template <PacketHead In, PacketHead Out>
+Result<void> SessionCodec<In, Out>::take_serial(const In& head) {
+  if constexpr (std::same_as<In, ClientHead>) {
+    if (!options_->growing_serials) return {};
+    const auto step = static_cast<std::uint16_t>(head.serial - last_serial_);
+    if (started_ && (step == 0 || step > 0x7FFF)) return detail::refuse_serial(head.serial, last_serial_);
+    started_ = true;
+    last_serial_ = head.serial;
+  }
+  return {};
+}
+
+template <PacketHead In, PacketHead Out>
+Result<Scanned<In>> SessionCodec<In, Out>::scan_with_state(MutableBytes in) {
+  auto got = guard_ != nullptr ? scan_guarded(in) : codec::scan<In>(in, *options_);
+  if (got && got->whole) {
+    if (auto grows = take_serial(got->head); !grows) return std::unexpected(std::move(grows.error()));
+  }
+  return got;
+}
+
+template <PacketHead In, PacketHead Out>
 Result<Scanned<In>> SessionCodec<In, Out>::scan_guarded(MutableBytes in) {
   const std::size_t head_size = room_.head + head_bytes<In>(*options_);
   Scanned<In> scanned{.size = head_size, .head = {}, .payload = {}};
@@ -40,21 +61,19 @@ Result<Scanned<In>> SessionCodec<In, Out>::scan_guarded(MutableBytes in) {
     return std::unexpected(std::move(good.error()));
   }
   head_clear_ = false;
-  if (!serial_grows(scanned.head)) return refuse_serial(scanned.head);
   scanned.whole = true;
   scanned.payload = payload;
   return scanned;
 }
 
 template <PacketHead In, PacketHead Out>
-Result<Decoded<In>> SessionCodec<In, Out>::decode_guarded(MutableBytes message) {
-  auto got = scan_guarded(message);
-  if (!got) return std::unexpected(std::move(got.error()));
-  if (got->whole) return Decoded<In>{got->head, got->payload, got->size};
+Result<Decoded<In>> SessionCodec<In, Out>::decode_with_state(MutableBytes message) {
   const std::size_t head_size = room_.head + head_bytes<In>(*options_);
   if (message.size() < head_size) return detail::refuse_head_length(message.size(), head_size);
-  const std::size_t stated = got->size - head_size;  // With the trailer, as what follows.
-  return detail::refuse_data_length(stated, message.size() - head_size);
+  auto got = scan_with_state(message);
+  if (!got) return std::unexpected(std::move(got.error()));
+  if (!got->whole) return detail::refuse_data_length(got->size - head_size, message.size() - head_size);
+  return Decoded<In>{got->head, got->payload, got->size};
 }
 
 template <PacketHead In, PacketHead Out>

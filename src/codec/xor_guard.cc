@@ -38,19 +38,19 @@ class KeyStream {
   }
 
   void apply(MutableBytes data) {
+    KeyWords state = state_;  // Local, so that it stays in registers: `data` might be anywhere.
     std::size_t at = 0;
     for (; left_ > 0 && at < data.size(); ++at) data[at] ^= take_octet();
     for (; data.size() - at >= 4; at += 4) {
       std::byte* to = data.data() + at;
-      store(to, load<std::uint32_t>(to, std::endian::little) ^ next(), std::endian::little);
+      store(to, load<std::uint32_t>(to, std::endian::little) ^ next(state), std::endian::little);
     }
-    for (; at < data.size(); ++at) {
-      if (left_ == 0) {
-        word_ = next();
-        left_ = 4;
-      }
-      data[at] ^= take_octet();
+    if (at < data.size()) {
+      word_ = next(state);
+      left_ = 4;
+      for (; at < data.size(); ++at) data[at] ^= take_octet();
     }
+    state_ = state;
   }
 
  private:
@@ -62,15 +62,15 @@ class KeyStream {
   }
 
   // Source: xoshiro128** 1.1, Blackman & Vigna 2018.
-  std::uint32_t next() {
-    const std::uint32_t result = std::rotl(state_[1] * 5, 7) * 9;
-    const std::uint32_t shifted = state_[1] << 9;
-    state_[2] ^= state_[0];
-    state_[3] ^= state_[1];
-    state_[1] ^= state_[2];
-    state_[0] ^= state_[3];
-    state_[2] ^= shifted;
-    state_[3] = std::rotl(state_[3], 11);
+  static std::uint32_t next(KeyWords& s) {
+    const std::uint32_t result = std::rotl(s[1] * 5, 7) * 9;
+    const std::uint32_t shifted = s[1] << 9;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= shifted;
+    s[3] = std::rotl(s[3], 11);
     return result;
   }
 

@@ -7,6 +7,7 @@
 //   }
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -36,22 +37,16 @@ class SessionCodec {
   // next call as this one left it, until the packet it belongs to is whole.
   // Errors: kInvalid  as codec::scan; a serial that does not grow. Or the guard's. The session is over: close it.
   Result<Scanned<In>> scan(MutableBytes in) {
-    if (guard_ != nullptr) [[unlikely]]
-      return scan_guarded(in);
-    auto got = codec::scan<In>(in, *options_);
-    if (got && got->whole && !serial_grows(got->head)) [[unlikely]]
-      return refuse_serial(got->head);
-    return got;
+    if (plain()) [[likely]]
+      return codec::scan<In>(in, *options_);
+    return scan_with_state(in);
   }
 
   // The packet that a whole message is. Errors: kInvalid  as codec::decode and scan
   Result<Decoded<In>> decode(MutableBytes message) {
-    if (guard_ != nullptr) [[unlikely]]
-      return decode_guarded(message);
-    auto got = codec::decode<In>(message, *options_);
-    if (got && !serial_grows(got->head)) [[unlikely]]
-      return refuse_serial(got->head);
-    return got;
+    if (plain()) [[likely]]
+      return codec::decode<In>(message, *options_);
+    return decode_with_state(message);
   }
 
   // Where the payload of a packet to be encoded begins, and its octets in all.
@@ -73,23 +68,12 @@ class SessionCodec {
   bool shared_outbound() const { return guard_ == nullptr || guard_->shared_outbound(); }
 
  private:
-  bool serial_grows(const In& head) {
-    if constexpr (std::same_as<In, ClientHead>) {
-      if (options_->growing_serials) [[unlikely]] {
-        const auto step = static_cast<std::uint16_t>(head.serial - last_serial_);
-        if (started_ && (step == 0 || step > 0x7FFF)) return false;
-        started_ = true;
-        last_serial_ = head.serial;
-      }
-    }
-    return true;
-  }
-  std::unexpected<Error> refuse_serial(const In& head) const {
-    return detail::refuse_serial(head.serial, last_serial_);
-  }
-
+  // Whether input needs no state: no guard, no serial rule.
+  bool plain() const { return guard_ == nullptr && (!std::same_as<In, ClientHead> || !options_->growing_serials); }
+  Result<void> take_serial(const In& head);
+  Result<Scanned<In>> scan_with_state(MutableBytes in);
+  Result<Decoded<In>> decode_with_state(MutableBytes message);
   Result<Scanned<In>> scan_guarded(MutableBytes in);
-  Result<Decoded<In>> decode_guarded(MutableBytes message);
   Result<std::size_t> encode_guarded(const Out& head, Bytes payload, MutableBytes out);
 
   const CodecOptions* options_;

@@ -35,7 +35,7 @@ enum class End : std::uint8_t { kClient, kServer };
 
 // A guard for one end of one session. `first_number`: of its first packet out; only the low 32 bits count.
 // Errors of the guard: kInvalid  a number that does not follow, a checksum that does not fit
-// Cost: about 1 ns for 4 octets. Its outbound packets differ in every session: broadcasts are encoded for each.
+// Cost: about 1 ns an octet, each end. Its outbound packets differ in every session: broadcasts are encoded for each.
 std::unique_ptr<PacketGuard> make_xor_guard(const XorKey& key, End end, std::uint64_t first_number);
 
 }  // namespace mg::codec
