@@ -6,7 +6,7 @@
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define MG_PLAIN_BLOCKS 1  // So that a use after give() is found.
+#define MG_PLAIN_BLOCKS 1  // So that a use after give() is found; MG_POOLS=1 in the environment pools all the same.
 #endif
 #endif
 
@@ -45,13 +45,15 @@ Block BlockPool::take(std::size_t size) {
 
 void BlockPool::give(Block&& block) noexcept {
   Block taken = std::move(block);
-#ifndef MG_PLAIN_BLOCKS
+#ifdef MG_PLAIN_BLOCKS
+  static const bool pools_wanted = std::getenv("MG_POOLS") != nullptr;
+  if (!pools_wanted) return;
+#endif
   if (!taken || taken.size_ > kLargestPooled) return;
   Class& c = classes_[class_of(taken.size_)];
   if ((c.count + 1) * taken.size_ > kKeepOctets) return;
   c.head = new (std::exchange(taken.data_, nullptr)) Node{c.head};
   ++c.count;
-#endif
 }
 
 }  // namespace mg

@@ -64,7 +64,14 @@ class FramePool {
   std::array<Class, kClasses> classes_{};
 };
 
-[[maybe_unused]] FramePool& frames() {
+#ifdef MG_PLAIN_FRAMES
+bool pools_wanted() {
+  static const bool wanted = std::getenv("MG_POOLS") != nullptr;
+  return wanted;
+}
+#endif
+
+FramePool& frames() {
   thread_local FramePool pool;
   return pool;
 }
@@ -72,19 +79,14 @@ class FramePool {
 }  // namespace
 
 #ifdef MG_PLAIN_FRAMES
-void* allocate_frame(std::size_t size) {
-  return ::operator new(size);
-}
-void free_frame(void* frame, std::size_t) noexcept {
-  ::operator delete(frame);
+// Plain allocations, so that a use after the end is found; MG_POOLS=1 in the environment pools all the same.
+void* allocate_frame(std::size_t size) { return pools_wanted() ? frames().take(size) : ::operator new(size); }
+void free_frame(void* frame, std::size_t size) noexcept {
+  pools_wanted() ? frames().give(frame, size) : ::operator delete(frame);
 }
 #else
-void* allocate_frame(std::size_t size) {
-  return frames().take(size);
-}
-void free_frame(void* frame, std::size_t size) noexcept {
-  frames().give(frame, size);
-}
+void* allocate_frame(std::size_t size) { return frames().take(size); }
+void free_frame(void* frame, std::size_t size) noexcept { frames().give(frame, size); }
 #endif
 
 }  // namespace detail
