@@ -1,0 +1,184 @@
+#include <gmock/gmock.h>
+#include <google/protobuf/wrappers.pb.h>
+#include <gtest/gtest.h>
+
+#include "mg/rpc/errors.h"
+#include "mg/rpc/exchange.h"
+#include "mg/rpc/handlers.h"
+#include "mg/rpc/selector.h"
+#include "mg/rpc/transport.h"
+
+namespace mg::rpc {
+namespace {
+
+using google::protobuf::Int32Value;
+using google::protobuf::StringValue;
+using ::testing::ElementsAre;
+
+Result<void> echo(const Context&, const StringValue& in, StringValue& out) {
+  out.set_value(in.value());
+  return {};
+}
+
+// ---- names and errors -------------------------------------------------------------------------------------------
+
+std::string parsed(std::string_view endpoint, std::string_view service = "game") {
+  const auto name = parse_endpoint(service, endpoint);
+  return name ? fmt::format("{}|{}", name->handler, name->method) : name.error().detail;
+}
+
+TEST(Endpoint, NamesHandlerAndMethod) {
+  EXPECT_EQ(parsed("Forward.Protocol"), "Forward|Protocol");
+  EXPECT_EQ(parsed("/game.Forward/Protocol"), "Forward|Protocol");
+  EXPECT_EQ(parsed("/a.b.Forward/Protocol"), "Forward|Protocol");
+  EXPECT_EQ(parsed("/Forward/Protocol"), "Forward|Protocol");
+}
+
+TEST(Endpoint, RefusesWhatIsNoPath) {
+  for (const char* bad : {"", "Forward", "a.b.c", "/Forward.Protocol", "/a/b.Pub/Flow", "/"}) {
+    EXPECT_EQ(parsed(bad), fmt::format("malformed method name: \"{}\"", bad));
+  }
+  EXPECT_EQ(parsed("Pub.Flow", "a/b"), R"(malformed method name: "/a/b.Pub/Flow")");
+}
+
+TEST(NodeId, LosesTheServicesNameOnce) {
+  EXPECT_EQ((Node{.id = "game-1574", .address = {}, .metadata = {}}).uuid("game"), "1574");
+  EXPECT_EQ((Node{.id = "db-12db-3", .address = {}, .metadata = {}}).uuid("db"), "12db-3");
+  EXPECT_EQ((Node{.id = "other", .address = {}, .metadata = {}}).uuid("db"), "other");
+  EXPECT_EQ((Node{.id = "db-", .address = {}, .metadata = {}}).uuid("db"), "");
+}
+
+TEST(HandlerError, IsCompletedForTheCaller) {
+  EXPECT_EQ(to_json(handler_error(make_error(3, "bad 7"), "n1")),
+            R"({"id":"n1","code":3,"detail":"bad 7","status":"invalid"})");
+  EXPECT_EQ(to_json(handler_error({.id = "x", .code = 7, .detail = "d", .status = "s"}, "n1")),
+            R"({"id":"x","code":7,"detail":"d","status":"s"})");
+  EXPECT_EQ(to_json(handler_error({.id = "", .code = 0, .detail = "d", .status = "s"}, "n1")),
+            R"({"id":"n1","code":2,"detail":"d","status":"unknown"})");
+  EXPECT_EQ(panic_error(std::make_exception_ptr(7)).detail, "panic recovered: unknown exception");
+}
+
+// ---- Handlers ---------------------------------------------------------------------------------------------------
+
+TEST(Handlers, RefuseBadAndDoubleNames) {
+  Handlers handlers;
+  EXPECT_TRUE(handlers.add("Greeter.Echo", &echo));
+  EXPECT_EQ(handlers.add("Greeter.Echo", &echo).error().code, code::kExists);
+  for (const char* bad : {"", "Greeter", ".Echo", "Greeter.", "a.b.c", "Gree ter.Echo", "Greeter/Echo", "1a.Echo"}) {
+    EXPECT_EQ(handlers.add(bad, &echo).error().code, code::kInvalid) << bad;
+  }
+  EXPECT_THAT(handlers.names(), ElementsAre("Greeter.Echo"));
+}
+
+struct Object {
+  std::string prefix;
+  Result<void> echo(const Context&, const StringValue& in, StringValue& out) {
+    out.set_value(prefix + in.value());
+    return {};
+  }
+  Task<Result<void>> later(const Context&, const StringValue& in, StringValue& out) {
+    out.set_value(prefix + in.value());
+    co_return Result<void>();
+  }
+};
+
+TEST(Handlers, TakeFunctionsLambdasAndMethods) {
+  Handlers handlers;
+  Object object{"o:"};
+  EXPECT_TRUE(handlers.add("T.Function", &echo));
+  EXPECT_TRUE(
+      handlers.add("T.Lambda", [&object](const Context&, const StringValue& in, StringValue& out) -> Result<void> {
+        out.set_value(object.prefix + in.value());
+        return {};
+      }));
+  EXPECT_TRUE(handlers.add("T.Method", object, &Object::echo));
+  EXPECT_TRUE(handlers.add("T.Later", object, &Object::later));
+  StringValue in, out;
+  in.set_value("x");
+  for (const auto& [name, expected] : {std::pair{"Function", "x"}, {"Lambda", "o:x"}, {"Method", "o:x"}}) {
+    const Handler* const handler = handlers.find("T", name).value();
+    EXPECT_TRUE(handler->immediate);
+    EXPECT_TRUE(handler->invoke_immediate(handler->target.get(), Context(), in, out));
+    EXPECT_EQ(out.value(), expected);
+    EXPECT_TRUE(handler->invoke(handler->target.get(), Context(), in, out).ready());
+  }
+  EXPECT_FALSE(handlers.find("T", "Later").value()->immediate);
+}
+
+// ---- Exchange ---------------------------------------------------------------------------------------------------
+
+TEST(ExchangePool, GivesTheSameMessagesAgainEmpty) {
+  ExchangePool pool(StringValue::default_instance(), Int32Value::default_instance());
+  ExchangePtr first = pool.take();
+  Exchange* const address = first.get();
+  static_cast<StringValue&>(first->request()).set_value("x");
+  static_cast<Int32Value&>(first->reply()).set_value(7);
+  first = {};
+  const ExchangePtr again = pool.take();
+  EXPECT_EQ(again.get(), address);
+  EXPECT_EQ(again->request().ByteSizeLong() + again->reply().ByteSizeLong(), 0);
+}
+
+TEST(ExchangePool, FreesWhatBecameLarge) {
+  ExchangePool pool(StringValue::default_instance(), StringValue::default_instance());
+  ExchangePtr large = pool.take();
+  static_cast<StringValue&>(large->request()).set_value(std::string(ExchangePool::kKeepOctets + 1, 'x'));
+  large = {};
+  const ExchangePtr next = pool.take();
+  EXPECT_LT(static_cast<StringValue&>(next->request()).value().capacity(), 1000);
+}
+
+TEST(ExchangePool, MayGoBeforeWhatWasTaken) {
+  ExchangePtr left;
+  {
+    ExchangePool pool(StringValue::default_instance(), StringValue::default_instance());
+    left = pool.take();
+    const ExchangePtr other = pool.take();
+  }
+  static_cast<StringValue&>(left->request()).set_value("still there");
+  const ExchangePtr copy = left;
+  left = {};
+  EXPECT_EQ(static_cast<StringValue&>(copy->request()).value(), "still there");
+}
+
+// ---- choice -----------------------------------------------------------------------------------------------------
+
+TEST(NodeHealth, SetsAsideLongerEachTimeUntilACallWorks) {
+  const ManualClock clock;
+  NodeHealth health;
+  const Clock::TimePoint now = clock.now();
+  EXPECT_FALSE(health.set_aside(now));
+  Clock::Duration before{};
+  for (int i = 0; i < 12; ++i) {
+    health.failed(now);
+    Clock::Duration pause{};
+    while (health.set_aside(now + pause)) pause += std::chrono::milliseconds(10);
+    EXPECT_GE(pause, before);
+    EXPECT_LE(pause, NodeHealth::kLongestPause);
+    before = pause;
+  }
+  EXPECT_EQ(before, NodeHealth::kLongestPause);
+  health.worked();
+  EXPECT_FALSE(health.set_aside(now));
+  health.failed(now);
+  EXPECT_FALSE(health.set_aside(now + NodeHealth::kFirstPause));
+}
+
+TEST(PickRandom, SharesTheLoadOfANodeThatIsSetAside) {
+  const ManualClock clock;
+  SeededRandom random(1);
+  std::vector<Candidate> nodes(4);
+  for (Candidate& node : nodes) node.health = std::make_shared<NodeHealth>();
+  nodes[1].health->failed(clock.now());
+  std::vector<int> hits(4);
+  for (int i = 0; i < 3000; ++i) ++hits[pick_random(nodes, clock.now(), random)];
+  EXPECT_EQ(hits[1], 0);
+  for (const int i : {0, 2, 3}) EXPECT_NEAR(hits[i], 1000, 200);
+  for (Candidate& node : nodes) node.health->failed(clock.now());
+  hits.assign(4, 0);
+  for (int i = 0; i < 400; ++i) ++hits[pick_random(nodes, clock.now(), random)];
+  EXPECT_THAT(hits, ::testing::Each(::testing::Gt(0)));
+}
+
+}  // namespace
+}  // namespace mg::rpc
