@@ -42,8 +42,8 @@ __attribute__((target("sse4.2"))) std::uint32_t by_instruction(Bytes data, std::
 
 std::uint32_t crc32c(Bytes data, std::uint32_t before) {
 #if defined(__x86_64__)
-  static const bool has_instruction = __builtin_cpu_supports("sse4.2") != 0;
-  if (has_instruction) return ~by_instruction(data, ~before);
+  static const bool kHasInstruction = __builtin_cpu_supports("sse4.2") != 0;
+  if (kHasInstruction) return ~by_instruction(data, ~before);
 #endif
   return ~by_table(data, ~before);
 }

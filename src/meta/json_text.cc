@@ -1,5 +1,6 @@
 #include "mg/meta/json_text.h"
 
+#include <cmath>
 #include <cstdlib>
 
 #include "base/utf8.h"
@@ -15,7 +16,7 @@ void append_escape(std::string& out, char32_t code) {
 
 template <class T>
 void append_float(std::string& out, T value) {
-  if (value != value || value - value != 0) {
+  if (!std::isfinite(value)) {
     out += "null";
     return;
   }
@@ -40,13 +41,14 @@ void append_float(std::string& out, T value) {
     return;
   }
   // Shortest digits filled up with zeros, where to_chars would write out the exact value.
-  const int count = static_cast<int>(digits.size());
   if (exponent < 0) {
-    out.append("0.").append(static_cast<std::size_t>(-exponent - 1), '0').append(digits);
-  } else if (count <= exponent + 1) {
-    out.append(digits).append(static_cast<std::size_t>(exponent + 1 - count), '0');
+    out.append("0.").append(static_cast<std::size_t>(-exponent) - 1, '0').append(digits);
+    return;
+  }
+  const std::size_t whole = static_cast<std::size_t>(exponent) + 1;
+  if (digits.size() <= whole) {
+    out.append(digits).append(whole - digits.size(), '0');
   } else {
-    const auto whole = static_cast<std::size_t>(exponent + 1);
     out.append(digits, 0, whole).append(1, '.').append(digits, whole);
   }
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <charconv>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -91,9 +92,9 @@ void append(std::string& out, const T& value) {
 template <class T>
 void append_plain(std::string& out, const T& value) {
   if constexpr (std::floating_point<T>) {
-    if (value != value) {
+    if (std::isnan(value)) {
       out += "NaN";
-    } else if (value - value != 0) {
+    } else if (std::isinf(value)) {
       out += value > 0 ? "+Inf" : "-Inf";
     } else {
       append_number(out, value);
