@@ -16,29 +16,31 @@ unsigned shift_for(std::size_t slots) {
 
 }  // namespace
 
-Mailbox::Mailbox(Loop& loop, MailboxOptions options)
-    : loop_(loop), max_waiters_(options.max_waiters), slots_(kFirstSlots), shift_(shift_for(kFirstSlots)) {}
+Mailbox::Mailbox(Loop& loop, MailboxOptions options) : loop_(loop), max_waiters_(options.max_waiters) {
+  resize(kFirstSlots);
+}
 
 Mailbox::~Mailbox() {
   check(used_ == 0 && waiting_ == 0, "a turn outlives its mailbox");
 }
 
 Mailbox::Slot* Mailbox::find(std::uint64_t key) noexcept {
-  const std::size_t mask = slots_.size() - 1;
-  for (std::size_t i = place_of(key);; ++i) {
-    Slot& slot = slots_[i & mask];
-    if (!slot.used) return nullptr;
-    if (slot.key == key) return &slot;
+  Slot* const slots = slots_.data();
+  for (std::size_t i = place_of(key);; i = (i + 1) & mask_) {
+    if (!slots[i].used) return nullptr;
+    if (slots[i].key == key) return &slots[i];
   }
 }
 
 bool Mailbox::take(std::uint64_t key) {
-  if ((used_ + 1) * 2 > slots_.size()) grow();
-  const std::size_t mask = slots_.size() - 1;
-  for (std::size_t i = place_of(key);; ++i) {
-    Slot& slot = slots_[i & mask];
+  if (used_ * 2 > mask_) [[unlikely]]
+    resize((mask_ + 1) * 2);
+  Slot* const slots = slots_.data();
+  for (std::size_t i = place_of(key);; i = (i + 1) & mask_) {
+    Slot& slot = slots[i];
     if (!slot.used) {
-      slot = {.key = key, .last = nullptr, .waiters = 0, .used = true};
+      slot.key = key;
+      slot.used = true;
       ++used_;
       return true;
     }
@@ -48,43 +50,46 @@ bool Mailbox::take(std::uint64_t key) {
 
 void Mailbox::erase(Slot* slot) noexcept {
   // Whoever stands behind and would not be found across the gap moves into it.
-  const std::size_t mask = slots_.size() - 1;
-  std::size_t gap = static_cast<std::size_t>(slot - slots_.data());
-  for (std::size_t i = (gap + 1) & mask; slots_[i].used; i = (i + 1) & mask) {
-    const std::size_t home = place_of(slots_[i].key);
-    if (((i - home) & mask) >= ((i - gap) & mask)) {
-      slots_[gap] = slots_[i];
+  Slot* const slots = slots_.data();
+  std::size_t gap = static_cast<std::size_t>(slot - slots);
+  for (std::size_t i = (gap + 1) & mask_; slots[i].used; i = (i + 1) & mask_) {
+    const std::size_t home = place_of(slots[i].key);
+    if (((i - home) & mask_) >= ((i - gap) & mask_)) {
+      slots[gap] = slots[i];
       gap = i;
     }
   }
-  slots_[gap].used = false;
-  if (--used_ == 0 && slots_.size() > kKeptSlots) {
-    std::vector<Slot>(kFirstSlots).swap(slots_);
-    shift_ = shift_for(kFirstSlots);
-  }
+  slots[gap] = {};
+  if (--used_ == 0 && mask_ >= kKeptSlots) [[unlikely]]
+    resize(kFirstSlots);
 }
 
-void Mailbox::grow() {
-  std::vector<Slot> old(slots_.size() * 2);
+void Mailbox::resize(std::size_t count) {
+  std::vector<Slot> old(count);
   old.swap(slots_);
-  shift_ = shift_for(slots_.size());
-  const std::size_t mask = slots_.size() - 1;
+  mask_ = count - 1;
+  shift_ = 65u - static_cast<unsigned>(std::bit_width(count));
   for (const Slot& slot : old) {
     if (!slot.used) continue;
     std::size_t i = place_of(slot.key);
-    while (slots_[i & mask].used) ++i;
-    slots_[i & mask] = slot;
+    while (slots_[i].used) i = (i + 1) & mask_;
+    slots_[i] = slot;
   }
 }
 
 void Mailbox::leave(std::uint64_t key) noexcept {
   Slot* const slot = find(key);
-  if (!slot->last) return erase(slot);
-  Entry* const first = slot->last->next_;
-  if (--slot->waiters == 0) {
-    slot->last = nullptr;
+  if (slot->last) [[unlikely]]
+    return pass_on(*slot);
+  erase(slot);
+}
+
+void Mailbox::pass_on(Slot& slot) noexcept {
+  Entry* const first = slot.last->next_;
+  if (--slot.waiters == 0) {
+    slot.last = nullptr;
   } else {
-    slot->last->next_ = first->next_;
+    slot.last->next_ = first->next_;
   }
   first->timer_.cancel();
   first->state_ = Entry::State::kGiven;
@@ -163,9 +168,14 @@ void Mailbox::Entry::await_suspend(std::coroutine_handle<> awaiter) {
 }
 
 Result<Mailbox::Turn> Mailbox::Entry::await_resume() {
-  if (state_ == State::kIn) return Turn(mailbox_, key_);
-  if (state_ == State::kRefused) {
-    return fail(code::kTooMany, "mailbox: {} messages of this client wait already", mailbox_.max_waiters_);
+  if (state_ != State::kIn) [[unlikely]]
+    return Mailbox::refuse(*this);
+  return Turn(mailbox_, key_);
+}
+
+Result<Mailbox::Turn> Mailbox::refuse(const Entry& entry) {
+  if (entry.state_ == Entry::State::kRefused) {
+    return fail(code::kTooMany, "mailbox: {} messages of this client wait already", entry.mailbox_.max_waiters_);
   }
   return fail(code::kTimeout, "mailbox: an earlier message of this client is still at work at the deadline");
 }
