@@ -10,10 +10,6 @@ namespace {
 constexpr std::size_t kFirstSlots = 256;
 constexpr std::size_t kKeptSlots = 64 * 1024;  // A table that a burst made larger is given back once it is empty.
 
-unsigned shift_for(std::size_t slots) {
-  return 65u - static_cast<unsigned>(std::bit_width(slots));
-}
-
 }  // namespace
 
 Mailbox::Mailbox(Loop& loop, MailboxOptions options) : loop_(loop), max_waiters_(options.max_waiters) {
