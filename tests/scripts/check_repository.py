@@ -2,7 +2,7 @@
 """Checks of the source tree itself; docs/architecture.md explains the rules.
 
     check_repository.py                     all checks
-    check_repository.py layers sizes        some of them: layers headers sizes texts tests variables
+    check_repository.py layers sizes        some of them: layers headers sizes texts tests variables quotes
     check_repository.py --self-test         shows that every check fails on a violation
 
 layers     includes point to lines above (LAYERS); a public header includes only std, mg/ and ALLOWED
@@ -11,6 +11,7 @@ sizes      a header has at most MAX_HEADER_LINES lines
 texts      the project speaks of itself: no paths of one machine, no tickets, nothing left "to do"
 tests      no sleeps and no skipped tests
 variables  .envrc.sample names the variable of every flag, and no other
+quotes     code in the docs under `<!-- quotes FILE -->` stands in that file, which is compiled; files they name exist
 
 Prints `file:line: what is wrong` and ends with 1. Only the standard library; any Python >= 3.10.
 """
@@ -307,6 +308,26 @@ def check_variables(tree, _):
         yield f"{sample}:{listed[name]}: no service has a flag for {name}"
 
 
+QUOTE = re.compile(r"<!-- quotes (\S+) -->\n+```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+NAMED = re.compile(r"`((?:src|include|proto|examples|tests|bench|tools|docs|cmake)/[\w./-]*\.\w+)`")
+
+
+def check_quotes(tree, _):
+    for file in tree.files:
+        if not file.endswith(".md"):
+            continue
+        text = tree.text(file)
+        for number, line in enumerate(text.splitlines(), 1):
+            for name in NAMED.findall(line):
+                if not (tree.root / name).exists():
+                    yield f"{file}:{number}: there is no {name}"
+        for match in QUOTE.finditer(text):
+            if match[2] not in tree.text(match[1]):
+                line = text.count("\n", 0, match.start()) + 1
+                yield f"{file}:{line}: the code is not, or no longer, in {match[1]}"
+
+
 CHECKS = {
     "layers": check_layers,
     "headers": check_headers,
@@ -314,6 +335,7 @@ CHECKS = {
     "texts": check_texts,
     "tests": check_tests,
     "variables": check_variables,
+    "quotes": check_quotes,
 }
 
 # ---- self-test: (check, file, text, is it wrong) ----------------------------------------------------------------
@@ -364,6 +386,10 @@ CASES = [
     ("variables", "src/app/a_test.cc", 'flags.add("loops", &loops, "Loops");\n', False),
     ("variables", ".envrc.sample", "#export GAME_LOG_LEVEL=info\n", False),
     ("variables", ".envrc.sample", "#export GAME_NOTHING=\n", True),
+    ("quotes", "README.md", "Text.\n<!-- quotes README.md -->\n```md\nText.\n```\n", False),
+    ("quotes", "docs/a.md", "See `docs/a.md` and `src/nowhere`.\n", False),
+    ("quotes", "docs/a.md", "See `src/nowhere/a.cc`.\n", True),
+    ("quotes", "README.md", "Text.\n<!-- quotes other.cc -->\n```cpp\nint a;\n```\n", True),
 ]
 
 
