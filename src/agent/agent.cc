@@ -165,7 +165,7 @@ void Gate::accept(LoopState& state, const Listening& from, int fd, std::string_v
   state.accepted.add();
   connections.fetch_add(1, std::memory_order_relaxed);
   alive.fetch_add(1, std::memory_order_relaxed);
-  (new Connection(*this, state, *from.transport, fd, peer, from.tls ? tls.get() : nullptr))->start();
+  (new Connection(*this, state, *from.transport, fd, from.tls ? tls.get() : nullptr))->start();
 }
 
 void Gate::ended() {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 
 #include "agent/gate.h"
 #include "mg/base/log.h"
@@ -30,13 +31,10 @@ struct Connection::Backlog {
 };
 
 struct Connection::Slot {
-  codec::ClientHead head;
+  WorkPtr work;
   std::string payload;
-  std::unique_ptr<Reply> reply;
-  bool used = false;
   bool done = false;
-  bool failed = false;
-  std::string reason;
+  std::optional<std::string> failure;
 };
 
 // A ring: slots between first and first + count are in flight, oldest first.
@@ -54,14 +52,13 @@ struct Connection::Writable {
   void await_resume() const noexcept {}
 };
 
-Connection::Connection(Gate& gate, LoopState& state, const Transport& transport, int fd, std::string_view peer,
-                       const TlsContext* tls)
+Connection::Connection(Gate& gate, LoopState& state, const Transport& transport, int fd, const TlsContext* tls)
     : gate_(gate),
       state_(state),
       stream_(state.loop, fd, this, tls),
-      framer_(transport.make_framer(peer, tls != nullptr)),
+      framer_(transport.make_framer()),
       timer_([](void* self) { static_cast<Connection*>(self)->on_timer(); }, this),
-      opened_(state.loop.now()),
+      since_(state.loop.now()),
       last_received_(state.loop.now()) {
   state_.add(*this);
 }
@@ -73,7 +70,7 @@ Connection::~Connection() {
 }
 
 void Connection::start() {
-  arm(opened_ + gate_.options.handshake_timeout);
+  arm(since_ + gate_.options.handshake_timeout);
   spawn(serve());
 }
 
@@ -98,7 +95,7 @@ Task<void> Connection::serve() {
         awaiting_pong_ = false;
         continue;
       }
-      if (!closing_) reason_ = stream_.failure().empty() ? "closed by peer" : std::string(stream_.failure());
+      if (!closing_) set_reason(stream_.failure().empty() ? "closed by peer" : stream_.failure());
       break;
     }
     if (step.kind == FrameStep::kPacket) {
@@ -111,20 +108,20 @@ Task<void> Connection::serve() {
       partial_since_ = {};
       open();
     } else if (step.kind == FrameStep::kClose) {
-      if (!closing_) reason_ = step.reason;
+      if (!closing_) set_reason(step.reason);
       break;
     }
     stream_.consume(step.consumed);
   }
   if (pipeline_) co_await pipeline_empty();
   closing_ = true;
-  end_client(reason_);
+  end_client(*reason_);
 
   // Last words go out; then the peer has a moment to close, so that they are not lost in a reset.
   if (!stream_.closed()) {
     stream_.finish();
-    linger_until_ = state_.loop.now() + gate_.options.linger;
-    arm(linger_until_);
+    since_ = state_.loop.now();
+    arm(since_ + gate_.options.linger);
     while (co_await stream_.fill() == Stream::Input::kMore) stream_.consume(stream_.input().size());
   }
 }
@@ -133,10 +130,11 @@ Task<void> Connection::serve() {
 void Connection::open() {
   LoopState& state = state_;
   std::string ip = framer_->client_ip();
+  if (ip.empty()) ip = stream_.peer_ip();
   const Uuid id = Uuid::v4(gate_.random);
   std::array<char, Uuid::kTextSize> text{};
   id.write(text);
-  opened_ = last_received_ = ping_at_ = state.loop.now();
+  since_ = last_received_ = ping_at_ = state.loop.now();
   heartbeats_ = framer_->heartbeats();
   client_ = ClientPtr(new Client(gate_, state.loop, id,
                                  AgentMeta(gate_.name, gate_.node_id, std::string_view(text.data(), text.size()), ip)));
@@ -173,74 +171,104 @@ void Connection::end_client(std::string_view reason) {
   }(gate_, std::move(client), std::string(reason)));
 }
 
+void Connection::set_reason(std::string_view reason) {
+  if (!reason_) reason_ = std::make_unique<std::string>(reason);
+}
+
 // --- messages --------------------------------------------------------------------------------------------------------
 
-Task<void> Connection::handle(FrameStep step) {
-  if (gate_.options.depth > 1) {
-    // Forwarded ahead: the message gets a copy of its own and the next one is read meanwhile.
-    if (!pipeline_) {
-      pipeline_ = std::make_unique<Pipeline>();
-      pipeline_->slots.resize(gate_.options.depth);
-    }
-    co_await pipeline_room();
-    if (closing_) co_return;
-    Pipeline& pipeline = *pipeline_;
-    Slot& slot = pipeline.slots[(pipeline.first + pipeline.count) % pipeline.slots.size()];
-    ++pipeline.count;
-    slot.head = step.head;
-    slot.payload.assign(as_text(step.payload));
-    slot.done = slot.failed = false;
-    spawn(run_slot(&slot));
-    co_return;
-  }
+// Hands a message on. A handler that is done at once costs no coroutine here.
+Task<void> Connection::handle(const FrameStep& step) {
+  if (gate_.options.depth > 1) return handle_ahead(step);
+  WorkPtr work = state_.take_work();
+  work->packet = {step.head, step.payload};
+  Task<Result<void>> task = gate_.on_receive(*client_, work->packet, work->reply);
   busy_ = true;
-  std::unique_ptr<Reply> reply = state_.take_reply();
-  const Packet packet{step.head, step.payload};
-  std::string failure;
-  bool failed = false;
+  task.start();
+  if (!task.ready()) return handle_later(std::move(work), std::move(task));
+  finish(std::move(work), task);
+  return Task<void>::done();
+}
+
+Task<void> Connection::handle_later(WorkPtr work, Task<Result<void>> task) {
+  struct Ready {
+    Task<Result<void>>::Awaiter awaiter;
+    bool await_ready() const noexcept { return awaiter.await_ready(); }
+    auto await_suspend(std::coroutine_handle<> handle) const noexcept { return awaiter.await_suspend(handle); }
+    void await_resume() const noexcept {}  // finish() takes the result.
+  };
+  co_await Ready{task.operator co_await()};
+  last_received_ = state_.loop.now();  // Nothing was read meanwhile; that is not the peer's silence.
+  finish(std::move(work), task);
+}
+
+namespace {
+
+// How a handler ended: nothing, or why the client is to be closed.
+std::optional<std::string> failure_of(Task<Result<void>>& task) {
   try {
-    if (const Result<void> done = co_await gate_.on_receive(*client_, packet, *reply); !done) {
-      failed = true;
-      failure = to_json(done.error());
-    }
+    const Result<void> done = task.take();
+    if (!done) return to_json(done.error());
+    return std::nullopt;
   } catch (const std::exception& e) {
-    failed = true;
-    failure = e.what();
+    return e.what();
+  } catch (...) {
+    return "the handler threw something that is no exception";
   }
+}
+
+}  // namespace
+
+void Connection::finish(WorkPtr work, Task<Result<void>>& task) {
   busy_ = false;
-  if (failed) {
-    close(failure, Farewell::kError);
+  if (const auto failure = failure_of(task)) {
+    close(*failure, Farewell::kError);
   } else {
-    answer(step.head, *reply);
+    answer(work->packet.head, work->reply);
   }
-  state_.give_reply(std::move(reply));
+  state_.give_work(std::move(work));
   if (draining_) close("stopping", Farewell::kGoingAway);
 }
 
+// Forwarded ahead: the message gets a copy of its own and the next one is read meanwhile.
+Task<void> Connection::handle_ahead(FrameStep step) {
+  if (!pipeline_) {
+    pipeline_ = std::make_unique<Pipeline>();
+    pipeline_->slots.resize(gate_.options.depth);
+  }
+  co_await pipeline_room();
+  if (closing_) co_return;
+  Pipeline& pipeline = *pipeline_;
+  Slot& slot = pipeline.slots[(pipeline.first + pipeline.count) % pipeline.slots.size()];
+  ++pipeline.count;
+  slot.payload.assign(as_text(step.payload));
+  slot.work = state_.take_work();
+  slot.work->packet = {step.head, as_bytes(slot.payload)};
+  slot.done = false;
+  spawn(run_slot(&slot));
+}
+
 Task<void> Connection::run_slot(Slot* slot) {
-  slot->reply = state_.take_reply();
   const ClientPtr client = client_;
-  const Packet packet{slot->head, as_bytes(slot->payload)};
-  try {
-    if (const Result<void> done = co_await gate_.on_receive(*client, packet, *slot->reply); !done) {
-      slot->failed = true;
-      slot->reason = to_json(done.error());
+  {
+    Task<Result<void>> task = gate_.on_receive(*client, slot->work->packet, slot->work->reply);
+    try {
+      if (const Result<void> done = co_await task; !done) slot->failure = to_json(done.error());
+    } catch (const std::exception& e) {
+      slot->failure = e.what();
     }
-  } catch (const std::exception& e) {
-    slot->failed = true;
-    slot->reason = e.what();
   }
   slot->done = true;
   // Replies leave in the order of their messages: all that are done at the front.
   Pipeline& pipeline = *pipeline_;
   while (pipeline.count > 0 && pipeline.slots[pipeline.first].done) {
     Slot& front = pipeline.slots[pipeline.first];
-    if (front.failed) {
-      close(front.reason, Farewell::kError);
+    if (front.failure) {
+      close(*std::exchange(front.failure, std::nullopt), Farewell::kError);
     } else {
-      answer(front.head, *front.reply);
+      answer(front.work->packet.head, front.work->reply);
     }
-    state_.give_reply(std::move(front.reply));
+    state_.give_work(std::move(front.work));
     front.done = false;
     pipeline.first = (pipeline.first + 1) % pipeline.slots.size();
     --pipeline.count;
@@ -420,17 +448,17 @@ void Connection::on_closed() {
 
 void Connection::close(std::string_view reason, Farewell farewell) {
   if (closing_ || stream_.closed()) return;
-  reason_ = reason;
+  set_reason(reason);
   closing_ = true;
   framer_->goodbye(farewell, reason, stream_);
   if (!backlog_) stream_.finish();
-  linger_until_ = state_.loop.now() + gate_.options.linger;
-  arm(linger_until_);
+  since_ = state_.loop.now();
+  arm(since_ + gate_.options.linger);
 }
 
 void Connection::destroy(std::string_view reason) {
   if (stream_.closed()) return;
-  if (!closing_) reason_ = reason;
+  if (!closing_) set_reason(reason);
   closing_ = true;
   backlog_.reset();
   stream_.abort();
@@ -446,7 +474,7 @@ void Connection::drain() {
 
 void Connection::auth_changed() {
   if (client_ && !client_->authenticated()) {
-    opened_ = state_.loop.now();
+    since_ = state_.loop.now();
     on_timer();
   }
 }
@@ -455,8 +483,7 @@ void Connection::auth_changed() {
 
 // One timer stands for all of a connection's deadlines: it is armed for the earliest, and looks again when it fires.
 void Connection::arm(TimePoint when) {
-  if (timer_.armed() && timer_at_ <= when) return;
-  timer_at_ = when;
+  if (timer_.armed() && timer_.when() <= when) return;
   timer_.arm(state_.loop, when);
 }
 
@@ -477,11 +504,11 @@ void Connection::on_timer() {
     return destroy("slow client: it takes nothing");
   }
   if (closing_) {
-    if (over(linger_until_)) return destroy(reason_);
+    if (over(since_ + options.linger)) return destroy("farewell over");
   } else if (!client_) {
-    if (over(opened_ + options.handshake_timeout)) return destroy("handshake timeout");
+    if (over(since_ + options.handshake_timeout)) return destroy("handshake timeout");
   } else {
-    if (options.auth_time.count() > 0 && !client_->authenticated() && over(opened_ + options.auth_time)) {
+    if (options.auth_time.count() > 0 && !client_->authenticated() && over(since_ + options.auth_time)) {
       return close("authentication timeout", Farewell::kPolicy);
     }
     if (busy_) {
@@ -504,7 +531,6 @@ void Connection::on_timer() {
     }
   }
   if (next != TimePoint::max()) {
-    timer_at_ = next;
     timer_.arm(state_.loop, next);
   }
 }

@@ -20,12 +20,13 @@ namespace mg::agent {
 
 struct Gate;       // What the agent's parts share; agent/gate.h.
 struct LoopState;  // A loop's share of the agent; agent/gate.h.
+struct Work;
+using WorkPtr = std::unique_ptr<Work>;
 
 // Threads: loop.
 class Connection final : private StreamObserver {
  public:
-  Connection(Gate& gate, LoopState& state, const Transport& transport, int fd, std::string_view peer,
-             const TlsContext* tls);
+  Connection(Gate& gate, LoopState& state, const Transport& transport, int fd, const TlsContext* tls);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection();
@@ -55,7 +56,10 @@ class Connection final : private StreamObserver {
   struct Writable;  // Awaits an output that is no longer congested.
 
   Task<void> serve();
-  Task<void> handle(FrameStep step);
+  Task<void> handle(const FrameStep& step);
+  Task<void> handle_later(WorkPtr work, Task<Result<void>> task);
+  Task<void> handle_ahead(FrameStep step);
+  void finish(WorkPtr work, Task<Result<void>>& task);
   Task<void> throttle(FrameStep step);
   Task<void> run_slot(Slot* slot);
   Task<void> pipeline_room();
@@ -63,6 +67,7 @@ class Connection final : private StreamObserver {
   void open();
   void answer(const codec::ClientHead& head, const Reply& reply);
   void end_client(std::string_view reason);
+  void set_reason(std::string_view reason);
   bool over_rate(std::size_t octets);
   bool congested() const;
 
@@ -79,20 +84,18 @@ class Connection final : private StreamObserver {
   LoopState& state_;
   Stream stream_;
   std::unique_ptr<Framer> framer_;
-  ClientPtr client_;                    // From the handshake to the disconnect.
-  std::unique_ptr<Backlog> backlog_;    // Made when a socket is full.
-  std::unique_ptr<Pipeline> pipeline_;  // Made when depth > 1.
-  std::coroutine_handle<> waiter_{};    // serve(), waiting for the output or the pipeline.
-  std::string reason_;                  // Why it ends; the first one counts.
+  ClientPtr client_;                     // From the handshake to the disconnect.
+  std::unique_ptr<Backlog> backlog_;     // Made when a socket is full.
+  std::unique_ptr<Pipeline> pipeline_;   // Made when depth > 1.
+  std::coroutine_handle<> waiter_{};     // serve(), waiting for the output or the pipeline.
+  std::unique_ptr<std::string> reason_;  // Why it ends; the first one counts.
   Timer timer_;
-  TimePoint timer_at_{};
-  TimePoint opened_;           // Accepted, and then: since when authentication is awaited.
+  TimePoint since_;            // When the handshake, the wait for authentication or the farewell began.
   TimePoint partial_since_{};  // First octet of an unfinished message.
   TimePoint last_received_;
   TimePoint ping_at_{};        // Last ping, or when heartbeats began.
   TimePoint rate_messages_{};  // Token buckets: when they will be empty again.
   TimePoint rate_octets_{};
-  TimePoint linger_until_{};
   std::uint32_t place_ = 0;  // In the loop's list of connections.
   bool heartbeats_ = false;  // The transport has pings.
   bool awaiting_pong_ = false;

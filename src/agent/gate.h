@@ -35,6 +35,13 @@ struct TextHash {
 template <class Value>
 using TextMap = boost::unordered_flat_map<std::string, Value, TextHash, std::equal_to<>>;
 
+// A message being handled, and its answer.
+struct Work {
+  Packet packet;
+  Reply reply;
+};
+using WorkPtr = std::unique_ptr<Work>;
+
 // One loop's share of an agent. Threads: loop, but for the counters.
 struct LoopState {
   explicit LoopState(Gate& g, Loop& l) : gate(g), loop(l) {}
@@ -45,7 +52,7 @@ struct LoopState {
   std::vector<Connection*> connections;
   std::vector<Client*> clients;
   TextMap<std::vector<Client*>> groups;
-  std::vector<std::unique_ptr<Reply>> replies;  // Free ones.
+  std::vector<WorkPtr> free_work;
 
   Counter accepted, refused, messages_in, messages_out, dropped, slow_closed, throttled;
 
@@ -56,8 +63,8 @@ struct LoopState {
   void join(Client& client, std::string_view group);
   void leave(Client& client, std::string_view group);
 
-  std::unique_ptr<Reply> take_reply();
-  void give_reply(std::unique_ptr<Reply> reply);
+  WorkPtr take_work();
+  void give_work(WorkPtr work);
 };
 
 // Clients by id, for every thread. Threads: shared.

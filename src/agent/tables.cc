@@ -61,20 +61,20 @@ void LoopState::leave(Client& client, std::string_view group) {
   if (members.empty()) groups.erase(found);
 }
 
-std::unique_ptr<Reply> LoopState::take_reply() {
-  if (replies.empty()) return std::make_unique<Reply>();
-  std::unique_ptr<Reply> reply = std::move(replies.back());
-  replies.pop_back();
-  return reply;
+WorkPtr LoopState::take_work() {
+  if (free_work.empty()) return std::make_unique<Work>();
+  WorkPtr work = std::move(free_work.back());
+  free_work.pop_back();
+  return work;
 }
 
-void LoopState::give_reply(std::unique_ptr<Reply> reply) {
+void LoopState::give_work(WorkPtr work) {
   constexpr std::size_t kKeep = 1024;
-  constexpr std::size_t kKeepOctets = 64 * 1024;
-  if (replies.size() >= kKeep || reply->data.capacity() > kKeepOctets) return;
-  reply->code = 0;
-  reply->data.clear();
-  replies.push_back(std::move(reply));
+  constexpr std::size_t kKeepOctets = 64 * 1024;  // A body that grew over this gives its room back.
+  if (free_work.size() >= kKeep || work->reply.data.capacity() > kKeepOctets) return;
+  work->reply.code = 0;
+  work->reply.data.clear();
+  free_work.push_back(std::move(work));
 }
 
 // --- clients by id ---------------------------------------------------------------------------------------------------

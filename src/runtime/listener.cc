@@ -1,6 +1,5 @@
 #include "mg/runtime/listener.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -9,11 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <span>
+
+#include "runtime/ip_text.h"
 
 namespace mg {
 namespace {
@@ -67,17 +66,6 @@ Result<int> bind_and_listen(const sockaddr* to, socklen_t size, std::string_view
     return os_failure("listen on", address, error);
   }
   return fd;
-}
-
-std::string_view text_of(const sockaddr_storage& peer, std::span<char, INET6_ADDRSTRLEN> out) {
-  if (peer.ss_family == AF_INET) {
-    ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(peer).sin_addr, out.data(), out.size());
-    return out.data();
-  }
-  ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr, out.data(), out.size());
-  std::string_view text = out.data();
-  if (text.starts_with("::ffff:") && text.find('.') != std::string_view::npos) text.remove_prefix(7);
-  return text;
 }
 
 }  // namespace
@@ -164,8 +152,7 @@ void Listener::on_events(std::uint32_t) {
     }
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    std::array<char, INET6_ADDRSTRLEN> text{};
-    on_accept_(fd, text_of(peer, text));
+    on_accept_(fd, ip_text(peer));
   }
 }
 

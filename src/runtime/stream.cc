@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runtime/ip_text.h"
+
 namespace mg {
 namespace {
 
@@ -46,6 +48,13 @@ void Stream::close_fd() noexcept {
   loop_.unwatch(fd_, *this);
   ::close(fd_);
   fd_ = -1;
+}
+
+std::string Stream::peer_ip() const {
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  if (fd_ < 0 || ::getpeername(fd_, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return {};
+  return ip_text(peer);
 }
 
 // --- reading ---------------------------------------------------------------------------------------------------------
@@ -96,10 +105,7 @@ bool Stream::start_fill(std::size_t want) {
   want_ = static_cast<std::uint32_t>(want);
   if (input_ != Input::kMore) return input_ == Input::kClosed || !finishing_;
   if (!readable_) return false;
-  if (turn_ != loop_.turn()) {
-    turn_ = loop_.turn();
-    octets_in_turn_ = 0;
-  }
+  count_turn();
   if (octets_in_turn_ >= kOctetsPerTurn) return false;
   return receive();
 }
@@ -112,10 +118,17 @@ void Stream::wait_fill(std::coroutine_handle<> awaiter) {
   loop_.post([this] {
     again_ = false;
     if (input_ != Input::kMore) return resume_reader();
-    turn_ = loop_.turn();
+    turn_ = static_cast<std::uint32_t>(loop_.turn());
     octets_in_turn_ = 0;
     if (receive()) resume_reader();
   });
+}
+
+void Stream::count_turn() {
+  const auto turn = static_cast<std::uint32_t>(loop_.turn());
+  if (turn_ == turn) return;
+  turn_ = turn;
+  octets_in_turn_ = 0;
 }
 
 void Stream::resume_reader() {
@@ -130,7 +143,6 @@ bool Stream::receive() {
   if (got > 0) {
     const auto octets = static_cast<std::uint32_t>(got);
     in_end_ += octets;
-    received_ += octets;
     octets_in_turn_ += octets;
     // A short read has emptied the socket; the next octets bring the next event. An end behind it has been told
     // already.
@@ -163,7 +175,6 @@ bool Stream::receive_tls() {
     return input_ == Input::kClosed || !finishing_;
   }
   const auto octets = static_cast<std::size_t>(got);
-  received_ += octets;
   octets_in_turn_ += static_cast<std::uint32_t>(octets);
   readable_ = octets == cipher.size() || hung_up_;
   tls_->session.feed({cipher.data(), octets});
@@ -182,7 +193,7 @@ bool Stream::receive_tls() {
       news = input_ == Input::kClosed || !finishing_;
     } else if (status == TlsSession::Status::kFailed) {
       if (tls_->session.pending() > 0) send_queued();  // The alert.
-      fail(tls_->session.error());
+      fail(tls_->session.error().data());
       return true;
     }
     break;
@@ -202,10 +213,7 @@ void Stream::on_events(std::uint32_t events) {
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0 || input_ != Input::kMore) return;
   readable_ = true;
   if (!reader_ || again_) return;
-  if (turn_ != loop_.turn()) {
-    turn_ = loop_.turn();
-    octets_in_turn_ = 0;
-  }
+  count_turn();
   if (receive()) resume_reader();
 }
 
@@ -280,7 +288,6 @@ bool Stream::send_octets(const std::byte* data, std::size_t size, std::uint32_t*
     const ssize_t put = ::send(fd_, data + *done, size - *done, MSG_NOSIGNAL);
     if (put >= 0) {
       *done += static_cast<std::uint32_t>(put);
-      sent_ += static_cast<std::uint64_t>(put);
       continue;
     }
     if (errno == EINTR) continue;
@@ -312,7 +319,7 @@ bool Stream::send_tls() {
     const std::size_t size = std::min<std::size_t>(out_end_ - out_begin_, kReadBlock);
     const TlsSession::Status status = tls_->session.write({out_.data() + out_begin_, size});
     if (status == TlsSession::Status::kFailed) {
-      fail(tls_->session.error());
+      fail(tls_->session.error().data());
       return false;
     }
     if (status == TlsSession::Status::kMore) return false;  // Goes on when the handshake is over.
@@ -372,8 +379,8 @@ void Stream::finish() {
   if (!blocked_) loop_.flush_later(*this);
 }
 
-void Stream::fail(std::string_view what) {
-  if (failure_.empty()) failure_ = what;
+void Stream::fail(const char* what) {
+  if (*failure_ == '\0') failure_ = what;
   abort();
 }
 

@@ -80,13 +80,19 @@ FramePool& frames() {
 
 #ifdef MG_PLAIN_FRAMES
 // Plain allocations, so that a use after the end is found; MG_POOLS=1 in the environment pools all the same.
-void* allocate_frame(std::size_t size) { return pools_wanted() ? frames().take(size) : ::operator new(size); }
+void* allocate_frame(std::size_t size) {
+  return pools_wanted() ? frames().take(size) : ::operator new(size);
+}
 void free_frame(void* frame, std::size_t size) noexcept {
   pools_wanted() ? frames().give(frame, size) : ::operator delete(frame);
 }
 #else
-void* allocate_frame(std::size_t size) { return frames().take(size); }
-void free_frame(void* frame, std::size_t size) noexcept { frames().give(frame, size); }
+void* allocate_frame(std::size_t size) {
+  return frames().take(size);
+}
+void free_frame(void* frame, std::size_t size) noexcept {
+  frames().give(frame, size);
+}
 #endif
 
 }  // namespace detail

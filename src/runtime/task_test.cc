@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <string>
 
 #include "mg/base/error.h"
 #include "mg/runtime/loop.h"
+#include "mg/runtime/runtime.h"
 
 namespace mg {
 namespace {
@@ -181,6 +183,49 @@ TEST(Task, FramesAreUsedAgain) {
   EXPECT_NE(third, second);
   detail::free_frame(second, 250);
   detail::free_frame(third, 250);
+}
+
+TEST(Task, StartedEarlyItIsReadyWhenItDidNotWait) {
+  Task<int> task = value(7);
+  EXPECT_FALSE(task.ready());
+  task.start();
+  ASSERT_TRUE(task.ready());
+  EXPECT_EQ(task.take(), 7);
+  Task<int> failing = thrower();
+  failing.start();
+  ASSERT_TRUE(failing.ready());
+  EXPECT_THROW(failing.take(), std::runtime_error);
+  EXPECT_TRUE(Task<void>::done().ready());
+}
+
+Task<int> hop_and_return(Loop& loop, int n) {
+  co_await loop.resume_here();
+  co_return n;
+}
+Task<void> add_later(Task<int> started, Loop& loop, std::atomic<int>& sum, std::atomic<int>& ended) {
+  const int n = co_await started;
+  co_await loop.resume_here();
+  sum += n;
+  ++ended;
+  ended.notify_one();
+}
+
+// The started task may end on its own loop at any moment while its awaiter arrives.
+TEST(Task, StartedEarlyItMayEndOnAnotherThreadMeanwhile) {
+  Runtime runtime({.loops = 2});
+  ASSERT_TRUE(runtime.start());
+  std::atomic<int> sum{0}, ended{0};
+  runtime.loop(0).post([&] {
+    for (int i = 0; i < 2000; ++i) {
+      Task<int> task = hop_and_return(runtime.loop(1), 1);
+      task.start();
+      spawn(add_later(std::move(task), runtime.loop(0), sum, ended));
+    }
+  });
+  for (int seen = ended; seen != 2000; seen = ended) ended.wait(seen);
+  EXPECT_EQ(sum, 2000);
+  runtime.stop();
+  runtime.join();
 }
 
 TEST(TaskDeath, AnExceptionOfADetachedTaskEndsTheProcessWithItsText) {

@@ -437,14 +437,12 @@ TEST_P(AgentTest, WhoAsksWithoutReadingIsHeldBack) {
 }
 
 TEST_P(AgentTest, AClientThatTakesNothingIsClosedInTime) {
+  options_.write_queue_bytes = 64 * 1024 * 1024;
   options_.write_timeout = 200ms;
   start();
   auto slow = join("1", 4096);
-  client(0)->write({.cmd = 1}, std::string(900 * 1024, 'w'));
-  client(0)->write({.cmd = 1}, std::string(100, 'w'));
-  const auto more = [&] { client(0)->write({.cmd = 1}, std::string(60'000, 'w')); };
-  EXPECT_TRUE(wait_for([&] { return gone_.size() == 1; }) || (more(), true));
-  EXPECT_TRUE(gone_.empty() || gone_[0].second.starts_with("slow client"));
+  client(0)->write({.cmd = 1}, std::string(32 * 1024 * 1024, 'w'));
+  EXPECT_EQ(reason(0), "slow client: it takes nothing");
 }
 
 TEST_P(AgentTest, RefusesConnectionsOverTheLimitAndTakesThemAgain) {
@@ -452,19 +450,19 @@ TEST_P(AgentTest, RefusesConnectionsOverTheLimitAndTakesThemAgain) {
   start();
   auto one = join("1");
   auto two = join("2");
-  {
-    Player third(GetParam(), port());
-    EXPECT_TRUE(third.ended() || true);
-    EXPECT_TRUE(wait_for([&] { return agent_->stats().refused >= 1; }));
-  }
+  Player third(GetParam(), port());
+  EXPECT_TRUE(third.ended());
+  EXPECT_EQ(agent_->stats().refused, 1U);
   one->leave();
   ASSERT_TRUE(wait_for([&] { return agent_->count() == 1; }));
   // The socket goes a moment after the client.
-  EXPECT_TRUE(wait_for([&] {
+  bool in = false;
+  for (const auto end = std::chrono::steady_clock::now() + kPatience; !in && std::chrono::steady_clock::now() < end;) {
     Player again(GetParam(), port());
     again.say(1, kEcho, "in");
-    return again.hear().has_value();
-  }));
+    in = again.hear().has_value();
+  }
+  EXPECT_TRUE(in);
 }
 
 TEST_P(AgentTest, AClientOverItsRateIsReadSlowerAndLosesNothing) {

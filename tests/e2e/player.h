@@ -44,8 +44,8 @@ class Player {
     to.sin_family = AF_INET;
     to.sin_port = htons(port);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-    if (transport_ == kWs) upgrade();
+    if (::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) leave();
+    if (fd_ >= 0 && transport_ == kWs) upgrade();
   }
   Player(const Player&) = delete;
   Player& operator=(const Player&) = delete;
@@ -114,13 +114,14 @@ class Player {
   bool ended() {
     while (hear()) {
     }
-    return fd_ >= 0 && !timed_out_;
+    return !timed_out_;
   }
   std::uint16_t close_code() const { return close_code_; }
   int pings() const { return pings_; }
 
  private:
   bool receive() {
+    if (fd_ < 0) return false;
     pollfd poll{.fd = fd_, .events = POLLIN, .revents = 0};
     if (::poll(&poll, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count())) <= 0) {
       timed_out_ = true;

@@ -71,8 +71,8 @@ class Framer {
   virtual void ping(Stream&) {}
   // Says that this side ends the connection.
   virtual void goodbye(Farewell, std::string_view /*reason*/, Stream&) {}
-  // Address of the player as the transport knows it, if a proxy's header counts; empty: that of the socket.
-  // Asked once, when the connection opens.
+  // Address of the player, if a trusted proxy told it; empty: that of the socket. Asked once, when the connection
+  // opens.
   virtual std::string client_ip() { return {}; }
 };
 
@@ -85,7 +85,7 @@ class Transport {
   virtual std::string_view scheme() const = 0;  // "ws", "tcp"; an "s" is added under TLS.
   // Errors: kInvalid an option that cannot be, named. Called once, before the first framer.
   virtual Result<void> configure(const AgentOptions& options) = 0;
-  virtual std::unique_ptr<Framer> make_framer(std::string_view peer, bool tls) const = 0;
+  virtual std::unique_ptr<Framer> make_framer() const = 0;
 };
 
 }  // namespace mg::agent

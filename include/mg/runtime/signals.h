@@ -15,8 +15,8 @@ namespace mg {
 
 // While it lives, the signals named call `callback` on the loop instead of what they did before. Equal signals that
 // come before the loop's next turn are one call.
-// Threads: made and destroyed on the loop's thread, or while the loop does not run; not from within `callback` (post it).
-// Requires: where two watch the same signal the later one gets it, and is destroyed first.
+// Threads: made and destroyed on the loop's thread, or while the loop does not run; not from within `callback` (post
+// it). Requires: where two watch the same signal the later one gets it, and is destroyed first.
 class Signals final : private IoHandler {
  public:
   Signals(Loop& loop, std::initializer_list<int> signals, std::move_only_function<void(int signal)> callback);

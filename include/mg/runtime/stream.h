@@ -89,10 +89,10 @@ class Stream final : private IoHandler, private Flushable {
   bool closed() const noexcept { return fd_ < 0; }
 
   Loop& loop() const noexcept { return loop_; }
-  std::uint64_t received_octets() const noexcept { return received_; }
-  std::uint64_t sent_octets() const noexcept { return sent_; }
-  // Why it failed, empty otherwise: a TLS alert, "Connection reset by peer".
+  // Why it failed, empty otherwise: "reset by peer", a TLS alert.
   std::string_view failure() const noexcept { return failure_; }
+  // The peer's address as text, without port ("::ffff:" removed); empty when closed. Cost: a system call.
+  std::string peer_ip() const;
 
  private:
   struct Fill {
@@ -120,7 +120,8 @@ class Stream final : private IoHandler, private Flushable {
   void done_sending();
   void end_input();
   void unshare();
-  void fail(std::string_view what);
+  void fail(const char* what);
+  void count_turn();
   void close_fd() noexcept;
 
   Loop& loop_;
@@ -128,7 +129,7 @@ class Stream final : private IoHandler, private Flushable {
   std::coroutine_handle<> reader_{};  // Waits in fill().
   struct Tls;
   std::unique_ptr<Tls> tls_;
-  std::string_view failure_;
+  const char* failure_ = "";
   int fd_;
   Input input_ = Input::kMore;
   bool readable_ = true;  // The socket may have octets that were not received yet.
@@ -136,7 +137,7 @@ class Stream final : private IoHandler, private Flushable {
   bool blocked_ = false;
   bool finishing_ = false;
   bool shut_down_ = false;  // The sending side.
-  bool again_ = false;  // A posted function will go on reading in the next turn.
+  bool again_ = false;      // A posted function will go on reading in the next turn.
   Block in_;
   std::uint32_t in_begin_ = 0;
   std::uint32_t in_end_ = 0;

@@ -5,6 +5,7 @@
 //   spawn(serve(std::move(connection)));            // runs until it ends by itself; nobody waits
 #pragma once
 
+#include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <exception>
@@ -25,13 +26,21 @@ void* allocate_frame(std::size_t size);
 void free_frame(void* frame, std::size_t size) noexcept;
 
 struct TaskPromiseBase {
-  std::coroutine_handle<> continuation = std::noop_coroutine();
+  // Who goes on at the end. A task that was started before it is awaited may end on another thread while its awaiter
+  // arrives here: then the two meet in this word, in which the end leaves done().
+  std::atomic<void*> continuation{nullptr};
+  bool started = false;  // By Task::start().
+  static inline char done_mark = 0;
+  static void* done() noexcept { return &done_mark; }
 
   struct FinalAwaiter {
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) const noexcept {
-      return self.promise().continuation;
+      TaskPromiseBase& promise = self.promise();
+      void* const next = promise.started ? promise.continuation.exchange(done(), std::memory_order_acq_rel)
+                                         : promise.continuation.load(std::memory_order_relaxed);
+      return next ? std::coroutine_handle<>::from_address(next) : std::noop_coroutine();
     }
     void await_resume() const noexcept {}
   };
@@ -87,6 +96,12 @@ class [[nodiscard]] Task {
   using Value = std::conditional_t<std::is_void_v<T>, detail::Empty, T>;
 
   explicit Task(Handle handle) noexcept : handle_(handle) {}
+  // A task that is done: return Task<void>::done();
+  static Task done() noexcept
+    requires std::is_void_v<T>
+  {
+    return Task(Handle());
+  }
   template <class U = Value>
     requires(!std::is_void_v<T> && std::is_convertible_v<U &&, Value> && !std::is_same_v<std::decay_t<U>, Task>)
   Task(U&& value) : value_(std::in_place, std::forward<U>(value)) {}  // NOLINT: implicit, a value is a finished task
@@ -104,15 +119,36 @@ class [[nodiscard]] Task {
   }
 
   // True when awaiting will not suspend.
-  bool ready() const noexcept { return !handle_; }
+  bool ready() const noexcept {
+    return !handle_ || (handle_.promise().started && handle_.promise().continuation.load(std::memory_order_acquire) ==
+                                                         detail::TaskPromiseBase::done());
+  }
+
+  // Starts it now, before it is awaited, and runs it up to its first suspension or its end. Whoever finds it ready()
+  // afterwards needs no coroutine of his own to await it. Requires: not started yet.
+  void start() {
+    if (!handle_) return;
+    handle_.promise().started = true;
+    handle_.resume();
+  }
+  // What awaiting gives, for a task that is ready().
+  T take() { return Awaiter(*this).await_resume(); }
 
   class Awaiter {
    public:
     explicit Awaiter(Task& task) noexcept : task_(task) {}
-    bool await_ready() const noexcept { return !task_.handle_; }
+    bool await_ready() const noexcept { return task_.ready(); }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiter) const noexcept {
-      task_.handle_.promise().continuation = awaiter;
-      return task_.handle_;
+      auto& promise = task_.handle_.promise();
+      if (!promise.started) {
+        promise.continuation.store(awaiter.address(), std::memory_order_relaxed);
+        return task_.handle_;
+      }
+      void* nobody = nullptr;
+      if (promise.continuation.compare_exchange_strong(nobody, awaiter.address(), std::memory_order_acq_rel)) {
+        return std::noop_coroutine();
+      }
+      return awaiter;  // It has ended meanwhile.
     }
     T await_resume() const {
       if (task_.handle_) return task_.handle_.promise().take();

@@ -29,6 +29,7 @@ class Timer {
   void arm(Loop& loop, TimePoint when);
   void cancel() noexcept;
   bool armed() const noexcept { return heap_ != nullptr; }
+  TimePoint when() const noexcept;  // Requires: armed()
 
  private:
   friend class TimerHeap;
@@ -56,6 +57,7 @@ class TimerHeap {
   void fire(TimePoint now);
 
  private:
+  friend class Timer;
   struct Entry {
     TimePoint when;
     Timer* timer;
@@ -67,5 +69,9 @@ class TimerHeap {
   std::vector<Entry> heap_;
   TimePoint not_before_ = TimePoint::min();  // While timers fire: the soonest that a new one may be due.
 };
+
+inline TimePoint Timer::when() const noexcept {
+  return heap_->heap_[index_].when;
+}
 
 }  // namespace mg

@@ -47,9 +47,7 @@ class TcpTransport final : public Transport {
     codec_ = options.codec;
     return codec_.validate();
   }
-  std::unique_ptr<Framer> make_framer(std::string_view /*peer*/, bool /*tls*/) const override {
-    return std::make_unique<TcpFramer>(codec_);
-  }
+  std::unique_ptr<Framer> make_framer() const override { return std::make_unique<TcpFramer>(codec_); }
 
  private:
   codec::CodecOptions codec_;

@@ -24,8 +24,7 @@ struct Settings {
 
 class WsFramer final : public Framer {
  public:
-  WsFramer(const Settings& settings, std::string_view peer)
-      : settings_(settings), parser_(settings.frames), codec_(settings.codec), address_(peer) {}
+  explicit WsFramer(const Settings& settings) : settings_(settings), parser_(settings.frames), codec_(settings.codec) {}
 
   FrameStep next(MutableBytes in, Stream& out) override {
     if (!open_) return handshake(in, out);
@@ -80,7 +79,10 @@ class WsFramer final : public Framer {
     out.write(encode_close(static_cast<std::uint16_t>(why), reason).bytes());
   }
 
-  std::string client_ip() override { return std::move(address_); }
+  std::string client_ip() override {
+    const std::unique_ptr<std::string> told = std::move(told_ip_);
+    return told ? *told : std::string();
+  }
 
  private:
   FrameStep handshake(MutableBytes in, Stream& out) {
@@ -92,7 +94,10 @@ class WsFramer final : public Framer {
       return {.kind = FrameStep::kClose, .consumed = in.size(), .reason = upgrade.reason};
     }
     open_ = true;
-    address_ = agent::client_ip(address_, upgrade.forwarded_for, upgrade.real_ip, settings_.trusted_proxies);
+    if (!settings_.trusted_proxies.empty()) {
+      told_ip_ = std::make_unique<std::string>(
+          agent::client_ip(out.peer_ip(), upgrade.forwarded_for, upgrade.real_ip, settings_.trusted_proxies));
+    }
     if (upgrade.deflate) {
       parser_.use_deflate(*upgrade.deflate);
       deflate_ = std::make_unique<Deflater>(upgrade.deflate->server_max_window_bits,
@@ -127,8 +132,8 @@ class WsFramer final : public Framer {
   const Settings& settings_;
   FrameParser parser_;
   codec::ServerCodec codec_;
-  std::unique_ptr<Deflater> deflate_;  // When negotiated.
-  std::string address_;                // Until it is asked for.
+  std::unique_ptr<Deflater> deflate_;     // When negotiated.
+  std::unique_ptr<std::string> told_ip_;  // Until it is asked for.
   bool open_ = false;
 };
 
@@ -151,9 +156,7 @@ class WsTransport final : public Transport {
     return settings_.codec.validate();
   }
 
-  std::unique_ptr<Framer> make_framer(std::string_view peer, bool) const override {
-    return std::make_unique<WsFramer>(settings_, peer);
-  }
+  std::unique_ptr<Framer> make_framer() const override { return std::make_unique<WsFramer>(settings_); }
 
  private:
   Settings settings_;

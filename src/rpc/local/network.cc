@@ -35,8 +35,9 @@ struct Detached {
 };
 
 bool copy_encoded(const MessageLite& from, MessageLite& to) {
-  std::string bytes;
-  return from.SerializePartialToString(&bytes) && to.ParsePartialFromString(bytes);
+  thread_local std::string bytes;  // Keeps its room: this way allocates no more than the other.
+  bytes.clear();
+  return from.AppendPartialToString(&bytes) && to.ParsePartialFromString(bytes);
 }
 
 Error cannot_decode() {
@@ -235,6 +236,7 @@ Task<Result<void>> LocalRoute::call_running(const Context& context, const Messag
   try {
     Task<Result<void>> task = handler_->invoke(handler_->target.get(), running->context, running->exchange->request(),
                                                running->exchange->reply());
+    task.start();
     if (task.ready()) {
       settle(*running, *endpoint_, take(std::move(task)));
     } else {
