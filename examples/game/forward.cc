@@ -1,11 +1,20 @@
 #include "examples/game/forward.h"
 
+#include "mg/base/bytes.h"
 #include "mg/base/log.h"
 
 namespace example {
 namespace {
 
 constexpr std::uint32_t kLogin = 10001;
+
+// Whose turn it is: 64 of the random bits of a Client-Id, which is a UUID as text.
+std::uint64_t mailbox_key(std::string_view client_id) {
+  if (client_id.size() < 16) return std::hash<std::string_view>()(client_id);
+  const auto* octets = reinterpret_cast<const std::byte*>(client_id.data());
+  return mg::load<std::uint64_t>(octets, std::endian::native) * 31 +
+         mg::load<std::uint64_t>(octets + 8, std::endian::native);
+}
 
 }  // namespace
 
@@ -23,7 +32,7 @@ mg::Task<mg::Result<void>> Forward::protocol(const mg::rpc::Context& context, co
   }
   // One message of a player at a time, in order.
   mg::Mailbox& mailbox = *mailboxes_[mg::Loop::current()->index()];
-  const auto turn = co_await mailbox.enter(std::hash<std::string_view>()(player.client_id()), context.deadline());
+  const auto turn = co_await mailbox.enter(mailbox_key(player.client_id()), context.deadline());
   if (!turn) co_return std::unexpected(turn.error());
 
   const auto done = co_await router_.call(player, in.cmd(), in.data(), *out.mutable_data());

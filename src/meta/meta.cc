@@ -172,7 +172,8 @@ bool Meta::find(std::uint8_t id, std::string_view key, Cursor& at) const {
     at.next_ += length;
   }
   at.next();
-  while (id == kOtherKey && at.valid() && at.key_ < key) at.next();
+  if (id != kOtherKey) return at.valid() && at.id_ == id;
+  while (at.valid() && at.key_ < key) at.next();
   return at.valid() && at.id_ == id && at.key_ == key;
 }
 

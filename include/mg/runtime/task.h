@@ -12,7 +12,6 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 namespace mg {
 
@@ -53,18 +52,20 @@ struct TaskPromiseBase {
 
 template <class T>
 struct TaskPromise : TaskPromiseBase {
-  std::variant<std::monostate, T, std::exception_ptr> result;
+  std::optional<T> result;
+  std::exception_ptr failure;
 
   Task<T> get_return_object() noexcept;
-  void unhandled_exception() noexcept { result.template emplace<2>(std::current_exception()); }
+  void unhandled_exception() noexcept { failure = std::current_exception(); }
   template <class U>
     requires std::is_convertible_v<U&&, T>
   void return_value(U&& value) {
-    result.template emplace<1>(std::forward<U>(value));
+    result.emplace(std::forward<U>(value));
   }
   T take() {
-    if (result.index() == 2) std::rethrow_exception(std::get<2>(result));
-    return std::move(std::get<1>(result));
+    if (failure) [[unlikely]]
+      std::rethrow_exception(failure);
+    return std::move(*result);
   }
 };
 
