@@ -76,46 +76,28 @@ void Connection::start() {
 
 // --- the life of a connection ----------------------------------------------------------------------------------------
 
+// What serve() waits for next.
+struct Connection::Wait {
+  enum Kind : std::uint8_t { kInput, kTask, kEnd } kind = kEnd;
+  std::size_t want = 0;                  // kInput: octets that would make a whole message, 0: any.
+  Task<void> task = Task<void>::done();  // kTask
+};
+
+// The frame of this coroutine is what an idle connection costs beside the object itself: little lives across a wait.
 Task<void> Connection::serve() {
   const std::unique_ptr<Connection> self(this);
-  while (!closing_) {
-    const FrameStep step = framer_->next(stream_.input(), stream_);
-    if (step.kind == FrameStep::kNeedMore) {
-      stream_.consume(step.consumed);
-      const bool partial = !stream_.input().empty();
-      if (!partial) {
-        partial_since_ = {};
-      } else if (partial_since_ == TimePoint()) {
-        partial_since_ = state_.loop.now();
-        arm(partial_since_ + gate_.options.read_timeout);
-      }
-      const Stream::Input input = co_await stream_.fill(step.want);
-      if (input == Stream::Input::kMore) {
-        last_received_ = state_.loop.now();
-        awaiting_pong_ = false;
-        continue;
-      }
-      if (!closing_) set_reason(stream_.failure().empty() ? "closed by peer" : stream_.failure());
+  for (;;) {
+    Wait wait = advance();
+    if (wait.kind == Wait::kEnd) break;
+    if (wait.kind == Wait::kTask) {
+      co_await wait.task;
+    } else if (!received(co_await stream_.fill(wait.want))) {
       break;
     }
-    if (step.kind == FrameStep::kPacket) {
-      partial_since_ = {};
-      state_.messages_in.add();
-      if (over_rate(step.payload.size())) co_await throttle(step);
-      if (congested()) co_await Writable{*this};
-      if (!closing_) co_await handle(step);
-    } else if (step.kind == FrameStep::kOpen) {
-      partial_since_ = {};
-      open();
-    } else if (step.kind == FrameStep::kClose) {
-      if (!closing_) set_reason(step.reason);
-      break;
-    }
-    stream_.consume(step.consumed);
   }
   if (pipeline_) co_await pipeline_empty();
   closing_ = true;
-  end_client(*reason_);
+  end_client(reason_ ? std::string_view(*reason_) : "closed");
 
   // Last words go out; then the peer has a moment to close, so that they are not lost in a reset.
   if (!stream_.closed()) {
@@ -124,6 +106,56 @@ Task<void> Connection::serve() {
     arm(since_ + gate_.options.linger);
     while (co_await stream_.fill() == Stream::Input::kMore) stream_.consume(stream_.input().size());
   }
+}
+
+// Handles what has been received, up to the point where something has to be waited for.
+Connection::Wait Connection::advance() {
+  while (!closing_) {
+    stream_.consume(std::exchange(consumed_, 0));
+    const FrameStep step = framer_->next(stream_.input(), stream_);
+    switch (step.kind) {
+      case FrameStep::kNeedMore:
+        stream_.consume(step.consumed);
+        if (stream_.input().empty()) {
+          partial_since_ = {};
+        } else if (partial_since_ == TimePoint()) {
+          partial_since_ = state_.loop.now();
+          arm(partial_since_ + gate_.options.read_timeout);
+        }
+        return {.kind = Wait::kInput, .want = step.want};
+      case FrameStep::kPacket: {
+        partial_since_ = {};
+        consumed_ = static_cast<std::uint32_t>(step.consumed);
+        state_.messages_in.add();
+        Task<void> task = over_rate(step.payload.size()) || congested() ? handle_when_allowed(step) : handle(step);
+        if (!task.ready()) return {.kind = Wait::kTask, .task = std::move(task)};
+        break;
+      }
+      case FrameStep::kOpen:
+        partial_since_ = {};
+        consumed_ = static_cast<std::uint32_t>(step.consumed);
+        open();
+        break;
+      case FrameStep::kConsumed:
+        consumed_ = static_cast<std::uint32_t>(step.consumed);
+        break;
+      case FrameStep::kClose:
+        set_reason(step.reason);
+        return {};
+    }
+  }
+  return {};
+}
+
+// False when there will be no more input.
+bool Connection::received(Stream::Input input) {
+  if (input == Stream::Input::kMore) {
+    last_received_ = state_.loop.now();
+    awaiting_pong_ = false;
+    return true;
+  }
+  if (!closing_) set_reason(stream_.failure().empty() ? "closed by peer" : stream_.failure());
+  return false;
 }
 
 // The handshake is over: the connection carries a client from here on.
@@ -321,12 +353,18 @@ bool Connection::over_rate(std::size_t octets) {
   return charge(rate_octets_, octets, gate_.options.rate_bytes) || messages;
 }
 
-Task<void> Connection::throttle(FrameStep) {
-  state_.throttled.add();
-  busy_ = true;
-  co_await state_.loop.sleep_until(std::max(rate_messages_, rate_octets_) - std::chrono::seconds(1));
-  busy_ = false;
+// A client over its rate is read slower; one that does not take its answers, not at all until it does.
+Task<void> Connection::handle_when_allowed(FrameStep step) {
+  const TimePoint allowed = std::max(rate_messages_, rate_octets_) - std::chrono::seconds(1);
+  if (allowed > state_.loop.now()) {
+    state_.throttled.add();
+    busy_ = true;
+    co_await state_.loop.sleep_until(allowed);
+    busy_ = false;
+  }
+  if (congested()) co_await Writable{*this};
   last_received_ = state_.loop.now();
+  if (!closing_) co_await handle(step);
 }
 
 // --- writing ---------------------------------------------------------------------------------------------------------
@@ -338,7 +376,7 @@ bool Connection::congested() const {
 }
 
 void Connection::write(const codec::ServerHead& head, Bytes payload, const WriteOptions& options) {
-  if (stream_.closed() || stream_.finishing()) return;
+  if (closing_ || stream_.closed()) return;
   if (!stream_.blocked() && !backlog_ && stream_.queued() + payload.size() <= gate_.options.write_queue_bytes)
       [[likely]] {
     framer_->encode(head, payload, stream_);
@@ -349,7 +387,7 @@ void Connection::write(const codec::ServerHead& head, Bytes payload, const Write
 }
 
 void Connection::write_encoded(const SharedBytes& packet) {
-  if (stream_.closed() || stream_.finishing()) return;
+  if (closing_ || stream_.closed()) return;
   if (!stream_.blocked() && !backlog_ && stream_.queued() + packet.size() <= gate_.options.write_queue_bytes)
       [[likely]] {
     stream_.write_shared(packet);
@@ -429,7 +467,7 @@ void Connection::on_drained() {
     if (backlog.messages.empty()) backlog_.reset();
     stream_.flush_now();
   }
-  if (closing_ && !backlog_ && !stream_.finishing()) stream_.finish();
+  if (closing_ && !backlog_ && !stream_.finishing() && !stream_.closed()) say_goodbye();
   if (waiter_ && !congested() && !resume_posted_) {
     // Not from here: serve() may end the connection, and with it the stream that is calling.
     resume_posted_ = true;
@@ -450,10 +488,15 @@ void Connection::close(std::string_view reason, Farewell farewell) {
   if (closing_ || stream_.closed()) return;
   set_reason(reason);
   closing_ = true;
-  framer_->goodbye(farewell, reason, stream_);
-  if (!backlog_) stream_.finish();
+  farewell_ = farewell;
+  if (!backlog_) say_goodbye();
   since_ = state_.loop.now();
   arm(since_ + gate_.options.linger);
+}
+
+void Connection::say_goodbye() {
+  framer_->goodbye(farewell_, *reason_, stream_);
+  stream_.finish();
 }
 
 void Connection::destroy(std::string_view reason) {
@@ -504,7 +547,8 @@ void Connection::on_timer() {
     return destroy("slow client: it takes nothing");
   }
   if (closing_) {
-    if (over(since_ + options.linger)) return destroy("farewell over");
+    const bool unsent = backlog_ || stream_.queued() > 0;
+    if (over(since_ + (unsent ? options.write_timeout : options.linger))) return destroy("farewell over");
   } else if (!client_) {
     if (over(since_ + options.handshake_timeout)) return destroy("handshake timeout");
   } else {

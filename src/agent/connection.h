@@ -53,14 +53,17 @@ class Connection final : private StreamObserver {
   struct Backlog;   // Those messages.
   struct Slot;      // A message in flight when depth > 1.
   struct Pipeline;  // Those slots.
+  struct Wait;      // What serve() waits for.
   struct Writable;  // Awaits an output that is no longer congested.
 
   Task<void> serve();
+  Wait advance();
+  bool received(Stream::Input input);
   Task<void> handle(const FrameStep& step);
   Task<void> handle_later(WorkPtr work, Task<Result<void>> task);
   Task<void> handle_ahead(FrameStep step);
   void finish(WorkPtr work, Task<Result<void>>& task);
-  Task<void> throttle(FrameStep step);
+  Task<void> handle_when_allowed(FrameStep step);
   Task<void> run_slot(Slot* slot);
   Task<void> pipeline_room();
   Task<void> pipeline_empty();
@@ -68,6 +71,7 @@ class Connection final : private StreamObserver {
   void answer(const codec::ClientHead& head, const Reply& reply);
   void end_client(std::string_view reason);
   void set_reason(std::string_view reason);
+  void say_goodbye();
   bool over_rate(std::size_t octets);
   bool congested() const;
 
@@ -96,10 +100,12 @@ class Connection final : private StreamObserver {
   TimePoint ping_at_{};        // Last ping, or when heartbeats began.
   TimePoint rate_messages_{};  // Token buckets: when they will be empty again.
   TimePoint rate_octets_{};
-  std::uint32_t place_ = 0;  // In the loop's list of connections.
-  bool heartbeats_ = false;  // The transport has pings.
+  std::uint32_t place_ = 0;     // In the loop's list of connections.
+  std::uint32_t consumed_ = 0;  // Octets of the message at hand, to be consumed after it.
+  bool heartbeats_ = false;     // The transport has pings.
   bool awaiting_pong_ = false;
-  bool busy_ = false;     // A handler runs: nothing is read meanwhile.
+  bool busy_ = false;  // A handler runs: nothing is read meanwhile.
+  Farewell farewell_ = Farewell::kNormal;
   bool closing_ = false;  // No more messages are taken from it.
   bool draining_ = false;
   bool resume_posted_ = false;  // A posted function will resume waiter_.

@@ -282,6 +282,24 @@ TEST_P(AgentTest, ClosesAfterWhatIsQueued) {
   EXPECT_EQ(reason(0), "done");
 }
 
+TEST_P(AgentTest, ClosesAfterWhatWaitsForASlowReader) {
+  options_.write_queue_bytes = 32 * 1024 * 1024;
+  start();
+  auto slow = join("1", 4096);
+  const ClientPtr here = client(0);
+  const std::string chunk(256 * 1024, 'q');
+  for (std::uint32_t i = 0; i < 100; ++i) here->write({.cmd = i}, chunk);
+  here->close("done");
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    const auto heard = slow->hear();
+    ASSERT_TRUE(heard) << i;
+    ASSERT_EQ(heard->head.cmd, i);
+  }
+  EXPECT_FALSE(slow->hear());
+  if (GetParam() == Player::kWs) EXPECT_EQ(slow->close_code(), 1000);
+  EXPECT_EQ(reason(0), "done");
+}
+
 TEST_P(AgentTest, FindsClientsByIdAndByAnyMetadata) {
   start();
   auto one = join("11");
