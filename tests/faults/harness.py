@@ -62,7 +62,7 @@ def open_many(server, count, kind, *, online=False, options=lambda index: {}):
 
 
 class ServerCase(unittest.TestCase):
-    """Tests that share one server; after each a fresh client must be served by it."""
+    """Tests that share one server; after each it must have let go of all clients, and a fresh one must be served."""
 
     flags = {}
     types = ("ws", "tcp")
@@ -83,9 +83,16 @@ class ServerCase(unittest.TestCase):
         self.opened = []
 
     def tearDown(self):
+        self.leave()
+        self.server.check_alive()
+
+    def leave(self):
+        """All clients of the test go; the server must notice."""
         for client in self.opened:
             client.drop()
-        self.server.check_alive()
+        if self.server.running():
+            wait_for(lambda: self.server.sockets() <= self.server.sockets_at_start, 5 + limit(5),
+                     lambda: f"{self.server.sockets()} sockets, {self.server.sockets_at_start} at the start")
 
     def connect(self, kind, **options):
         client = self.server.connect(kind, **options)

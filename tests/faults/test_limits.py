@@ -17,8 +17,7 @@ class ConnectionLimit(ServerCase):
     flags = {"agent_conn_max": count, "agent_auth_time": 60}
 
     def tearDown(self):
-        for client in self.opened:
-            client.drop()
+        self.leave()
         wait_for(self.serves, limit(2), "nobody is let in although all have left")
 
     def serves(self):
@@ -99,8 +98,7 @@ class HandshakesPerAddress(ServerCase):
     types = ("ws",)
 
     def tearDown(self):
-        for client in self.opened:
-            client.drop()
+        self.leave()
         wait_for(self.served, limit(5), "the address is not let in again")
 
     def served(self):
@@ -176,6 +174,16 @@ class Rates(ServerCase):
                     pass
                 took = time.monotonic() - start
                 self.assertLessEqual(served, 200 * (took + 2), f"{served} answers in {took:.1f} s")
+
+    def test_reset_while_slowed_down(self):
+        """What is left in the read buffer of a connection that is gone must not be looked at."""
+        octets = {"ws": frame(BINARY, packet(ECHO, echo_body(b"flood"))) * 2000, "tcp": packet(ECHO, echo_body(b"flood")) * 2000}
+        for _ in range(heavy(20, 500)):
+            for kind in self.types:
+                client = self.player(kind)
+                client.send(octets[kind], timeout=limit(0.05))
+                pause(0.02)
+                client.reset()
 
     def test_client_under_the_limit_is_not_touched(self):
         client = self.player("ws")

@@ -136,8 +136,7 @@ class Mix(ServerCase):
     def tearDown(self):  # check_alive() speaks without mix.
         for kind in self.types:
             self.player(kind).expect_open()
-        for client in self.opened:
-            client.drop()
+        self.leave()
 
     def connect(self, kind, **options):
         client = super().connect(kind, **options)

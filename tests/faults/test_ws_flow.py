@@ -10,11 +10,11 @@ from harness import (BINARY, CLOSE, ECHO, PING, PONG, Closed, ServerCase, close_
 class SlowReaders(ServerCase):
     """A11, A12: clients that ask and do not read."""
 
-    flags = {"agent_auth_time": 60, "agent_write_timeout": "3s"}
-    types = ("ws", "wss")
+    flags = {"agent_auth_time": 60, "agent_write_timeout": "3s", "agent_read_timeout": "120s"}
+    types = ("ws", "wss", "tcp", "tcps")
 
     def test_pings_whose_pongs_are_not_read(self):
-        for kind in self.types:
+        for kind in ("ws", "wss"):
             with self.subTest(kind):
                 client = self.player(kind, rcvbuf=4096)
                 client.may_be_dropped = True
@@ -48,7 +48,9 @@ class SlowReaders(ServerCase):
                 size, count = 64_000, heavy(256, 1024)
                 asked = 0
                 while asked < count:
-                    message = frame(BINARY, packet(ECHO, echo_body(bytes(size)), asked + 1), mask=bytes(4))
+                    message = packet(ECHO, echo_body(bytes(size)), asked + 1)
+                    if kind.startswith("ws"):
+                        message = frame(BINARY, message, mask=bytes(4))
                     if not client.send(message, timeout=limit(0.5)):
                         break
                     asked += 1
@@ -70,11 +72,25 @@ class SlowReaders(ServerCase):
         start = self.server.sockets()
         for kind in self.types:
             client = self.player(kind, rcvbuf=4096)
-            message = frame(BINARY, packet(ECHO, echo_body(bytes(64_000))), mask=bytes(4))
+            message = packet(ECHO, echo_body(bytes(64_000)))
+            if kind.startswith("ws"):
+                message = frame(BINARY, message, mask=bytes(4))
             while client.send(message, timeout=limit(0.3)):
                 pass
             # Kept open on our side, nothing read: the server must give up by itself.
             wait_for(lambda: self.server.sockets() <= start, 3 + limit(5), "the slow reader is still held")
+
+    def test_reset_while_held_back(self):
+        """What is left in the read buffer of a connection that is gone must not be looked at."""
+        for round_ in range(heavy(6, 100)):
+            for kind in self.types:
+                client = self.player(kind, rcvbuf=4096)
+                request = packet(ECHO, echo_body(bytes(30_000)))
+                octets = frame(BINARY, request) if kind.startswith("ws") else request
+                while client.send(octets, timeout=limit(0.05)):
+                    pass
+                client.reset()
+        self.server.check_alive()
 
     def test_slow_but_steady_reader_gets_everything(self):
         client = self.player("ws", rcvbuf=16_384)

@@ -181,7 +181,7 @@ class Http(ServerCase):
             "SSH": b"SSH-2.0-OpenSSH_9.2p1\r\n",
             "a packet of the tcp listener": packet(LOGIN, login_body("junk")),
             "a frame without a handshake": frame(BINARY, packet(LOGIN, login_body("junk"))),
-            "PROXY line": b"PROXY TCP4 1.2.3.4 1.2.3.4 5 6\r\n",
+            "PROXY line": b"PROXY TCP4 1.2.3.4 1.2.3.4 5 6\r\n" + ws_request("a"),
             "zeros": bytes(4096),
             "0xFF": b"\xff" * 4096,
         }
