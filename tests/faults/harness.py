@@ -15,6 +15,7 @@ import os
 import pathlib
 import resource
 import sys
+import time
 import unittest
 
 from client import *
@@ -124,9 +125,22 @@ class OwnServersCase(unittest.TestCase):
         return server
 
 
+class TimedResult(unittest.TextTestResult):
+    """Prints what each test took."""
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.started = time.monotonic()
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        self.stream.writeln(f"    {time.monotonic() - self.started:.1f} s")
+        self.stream.flush()
+
+
 def main():
     import __main__
     name = pathlib.Path(__main__.__file__).stem
     print(f"{name}: {' '.join(demo())} sanitizer={SANITIZER or 'none'} scale={SLOW} heavy={HEAVY} seed={SEED}",
           file=sys.stderr, flush=True)
-    unittest.main(verbosity=2)
+    unittest.main(testRunner=unittest.TextTestRunner(verbosity=2, resultclass=TimedResult))

@@ -23,7 +23,7 @@ class LeavingAtOnce(ServerCase):
     flags = {"agent_auth_time": 1, "agent_heartbeat_interval": 1, "agent_heartbeat_deadline": 1}
     types = ("ws", "tcp", "wss", "tcps")
 
-    def leave(self, index):
+    def go(self, index):
         kind = self.types[index % 2] if index % 20 else self.types[2 + index // 20 % 2]
         way = index // 2 % 7
         client = self.server.raw(kind)
@@ -45,7 +45,7 @@ class LeavingAtOnce(ServerCase):
         def work(first):
             for index in range(first, count, 2):
                 try:
-                    self.leave(index)
+                    self.go(index)
                 except (OSError, AssertionError, Closed) as error:
                     errors.append(error)
                     return
