@@ -322,9 +322,7 @@ void Engine::step_tls(Connection& c) {
 void Engine::transport_ready(Connection& c) {
   if (!options_.url.ws) return send_login(c);
   c.state = State::kUpgrade;
-  const bool v6 = options_.url.host.find(':') != std::string::npos;
-  const std::string host = fmt::format("{}{}{}:{}", v6 ? "[" : "", options_.url.host, v6 ? "]" : "", options_.url.port);
-  write(c, upgrade_request(host, options_.url.path));
+  write(c, upgrade_request(options_.url.authority(), options_.url.path));
 }
 
 void Engine::send_login(Connection& c) {

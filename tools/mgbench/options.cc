@@ -9,36 +9,6 @@
 namespace mgbench {
 namespace {
 
-std::optional<Url> parse_url(const std::string& text) {
-  Url url;
-  url.text = text;
-  const std::size_t mark = text.find("://");
-  if (mark == text.npos) return std::nullopt;
-  const std::string scheme = text.substr(0, mark);
-  url.ws = scheme == "ws" || scheme == "wss";
-  url.tls = scheme == "wss" || scheme == "tcps";
-  if (!url.ws && scheme != "tcp" && scheme != "tcps") return std::nullopt;
-  std::string rest = text.substr(mark + 3);
-  if (const std::size_t slash = rest.find('/'); slash != rest.npos) {
-    url.path = rest.substr(slash);
-    rest.resize(slash);
-  }
-  const std::size_t colon = rest.rfind(':');
-  const bool bracketed = !rest.empty() && rest.front() == '[';
-  if (colon == rest.npos || (bracketed && rest[colon - 1] != ']')) {
-    if (!url.ws) return std::nullopt;
-    url.port = url.tls ? "443" : "80";
-    url.host = rest;
-  } else {
-    url.host = rest.substr(0, colon);
-    url.port = rest.substr(colon + 1);
-  }
-  if (bracketed && url.host.size() > 2) url.host = url.host.substr(1, url.host.size() - 2);
-  const bool digits = !url.port.empty() && url.port.find_first_not_of("0123456789") == url.port.npos;
-  if (url.host.empty() || !digits || url.port.size() > 5 || std::stoul(url.port) > 65535) return std::nullopt;
-  return url;
-}
-
 // "500ms", "2s", "1m", or plain seconds.
 std::optional<std::chrono::nanoseconds> parse_duration(const std::string& text) {
   std::size_t used = 0;
@@ -97,14 +67,13 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
   cli.get_formatter()->column_width(34);
   std::string leave;
   const auto take_url = [&options](const std::string& text) {
-    const auto url = parse_url(text);
+    const auto url = mgtools::parse_url(text);
     if (!url) {
-      throw CLI::ValidationError("url",
-                                 fmt::format("'{}' is not of the form ws|wss|tcp|tcps://HOST:PORT[/PATH]", text));
+      throw CLI::ValidationError("url", fmt::format("'{}' is not of the form {}", text, mgtools::kUrlForm));
     }
     options.url = *url;
   };
-  cli.add_option_function<std::string>("url", take_url, "ws|wss|tcp|tcps://HOST:PORT[/PATH]")->required();
+  cli.add_option_function<std::string>("url", take_url, std::string(mgtools::kUrlForm))->required();
   cli.add_option("--mode,-m", options.mode, "echo | idle | broadcast | churn")
       ->transform(CLI::CheckedTransformer(std::vector<std::pair<std::string, Mode>>{
           {"echo", Mode::kEcho}, {"idle", Mode::kIdle}, {"broadcast", Mode::kBroadcast}, {"churn", Mode::kChurn}}))

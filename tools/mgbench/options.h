@@ -12,22 +12,15 @@
 #include <string>
 #include <vector>
 
+#include "tools/common/url.h"
+
 namespace mgbench {
 
 enum class Mode : std::uint8_t { kEcho, kIdle, kBroadcast, kChurn };
 enum class Leave : std::uint8_t { kClose, kReset };
 
-struct Url {
-  bool ws = false;
-  bool tls = false;
-  std::string host;  // Without brackets.
-  std::string port;
-  std::string path = "/";
-  std::string text;  // As given.
-};
-
 struct Options {
-  Url url;
+  mgtools::Url url;
   Mode mode = Mode::kEcho;
   int connections = 100;       // 1..; in churn mode: how many at a time
   int depth = 1;               // Requests in flight per connection, closed loop
