@@ -90,7 +90,9 @@ bool MessagePair::clear(std::size_t max_bytes) {
 std::byte* ReplyTo::append(void* text, std::size_t size) {
   auto& out = *static_cast<std::string*>(text);
   const std::size_t before = out.size();
-  out.resize_and_overwrite(before + size, [](char*, std::size_t whole) { return whole; });
+  const std::size_t after = before + size;
+  // Not what the lambda is given: libstdc++ 12 gives it the new capacity.
+  out.resize_and_overwrite(after, [after](char*, std::size_t) { return after; });
   return reinterpret_cast<std::byte*>(out.data() + before);
 }
 

@@ -158,6 +158,19 @@ TEST_F(RouterTest, AReplyIsAppendedToTheText) {
   EXPECT_EQ(text, "head" + cancel("a"));
 }
 
+TEST_F(RouterTest, AReplyHasItsSizeHoweverTheTextGrows) {
+  add_and_start();
+  for (std::size_t size = 0; size < 300; ++size) {
+    const std::string body = cancel(std::string(size, 'x'));
+    for (std::size_t before : {0, 1, 14, 15, 16, 100}) {
+      std::string text(before, 'h');
+      std::optional<Result<void>> out;
+      spawn(keep(router_, meta_, 10001, body, text, out));
+      ASSERT_EQ(text, std::string(before, 'h') + body);
+    }
+  }
+}
+
 TEST_F(RouterTest, AnEmptyReplyAsksForNoRoom) {
   add_and_start();
   const ReplyTo never([](void*, std::size_t) -> std::byte* { std::abort(); }, nullptr);
