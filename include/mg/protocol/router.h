@@ -57,7 +57,7 @@ class ReplyTo {
 
 // Threads: add_route(), use() and start() before all else and on one thread; then const-shared, on every loop.
 // Lifetime: handlers outlive it; it outlives its calls.
-// Cost: lookup 1-2 ns; parse, handler and serialisation as in docs/performance.md, with messages that are used again.
+// Cost: about 70 ns for a plain handler and 64 octets each way, of which protobuf is 50; a coroutine adds about 30.
 // No allocation in the steady state, nor a coroutine frame unless the handler is one that really suspends.
 class Router {
  public:
