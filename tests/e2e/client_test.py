@@ -114,6 +114,12 @@ class ClientTest(unittest.TestCase):
             r'send: Data: "hi"\Z')))
 
     @over_both
+    def test_replies_of_every_size_are_whole_and_no_longer(self, url, name):
+        texts = ["x" * size for size in range(1, 130)]
+        lines = self.fine(play(url, "--account", name, *(word for text in texts for word in ("echo", text))))
+        self.assertEqual(lines[1:], [f'echo: Data: "{text}"' for text in texts])
+
+    @over_both
     def test_a_player_hears_what_another_says_in_the_same_room(self, url, name):
         listener = start(CLIENT, url, "--account", name, "--role", name, "room", name, "wait", "2")
         self.addCleanup(end, listener)
