@@ -7,6 +7,7 @@
 #include "agent/gate.h"
 #include "mg/base/check.h"
 #include "mg/base/log.h"
+#include "mg/codec/frame.h"
 #include "mg/runtime/event.h"
 
 namespace mg::agent {
@@ -132,7 +133,9 @@ Result<void> Agent::start(Runtime& runtime, std::string_view name, std::string_v
   gate.runtime = &runtime;
   gate.name = name;
   gate.node_id = node_id;
-  gate.options.codec.max_payload_bytes = gate.options.max_message_bytes;
+  gate.options.codec.max_payload_bytes =
+      gate.options.max_message_bytes -
+      static_cast<std::uint32_t>(codec::head_bytes<codec::ClientHead>(gate.options.codec));
   if (auto planned = plan_listening(gate); !planned) return planned;
   for (const auto& transport : gate.transports) {
     if (auto ok = transport->configure(gate.options); !ok) return ok;

@@ -112,6 +112,7 @@ Task<void> Connection::serve() {
 Connection::Wait Connection::advance() {
   while (!closing_) {
     stream_.consume(std::exchange(consumed_, 0));
+    if (stream_.closed()) return {.kind = Wait::kInput};  // Which says why.
     const FrameStep step = framer_->next(stream_.input(), stream_);
     switch (step.kind) {
       case FrameStep::kNeedMore:
@@ -457,6 +458,7 @@ void Connection::on_blocked() {
 
 // The socket has room again: the backlog goes on, as long as the kernel takes it.
 void Connection::on_drained() {
+  framer_->drained(stream_);
   while (backlog_ && !stream_.blocked() && !stream_.closed()) {
     Backlog& backlog = *backlog_;
     while (!backlog.messages.empty() && stream_.queued() < kDrainStep) {

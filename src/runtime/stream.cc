@@ -392,7 +392,6 @@ void Stream::abort() {
   input_ = Input::kClosed;
   readable_ = false;
   blocked_ = false;
-  in_begin_ = in_end_;
   out_begin_ = out_end_ = 0;
   shared_ = {};
   loop_.flush_later(*this);  // Which resumes the reader, when nobody above is in the middle of something.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -266,12 +267,17 @@ TEST(Listener, SurvivesTheLackOfDescriptors) {
   const int client = ::socket(AF_INET, SOCK_STREAM, 0);
   const int second = ::socket(AF_INET, SOCK_STREAM, 0);
   std::vector<int> filler;
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit few{.rlim_cur = 256, .rlim_max = before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &few);
   for (int fd = ::open("/dev/null", O_RDONLY); fd >= 0; fd = ::open("/dev/null", O_RDONLY)) filler.push_back(fd);
   ASSERT_EQ(::connect(client, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
   for (int i = 0; i < 10; ++i) loop.poll();
   EXPECT_TRUE(taken.empty());
   EXPECT_EQ((*listener)->refused(), 1U);
   for (const int fd : filler) ::close(fd);
+  ::setrlimit(RLIMIT_NOFILE, &before);
   ASSERT_EQ(::connect(second, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (taken.empty() && std::chrono::steady_clock::now() < end) loop.poll();

@@ -69,6 +69,8 @@ class Framer {
   // Whether the transport has a probe that makes the peer answer: then silence is ended by it, not by idle_timeout.
   virtual bool heartbeats() const { return false; }
   virtual void ping(Stream&) {}
+  // A full socket takes octets again.
+  virtual void drained(Stream&) {}
   // Says that this side ends the connection.
   virtual void goodbye(Farewell, std::string_view /*reason*/, Stream&) {}
   // Address of the player, if a trusted proxy told it; empty: that of the socket. Asked once, when the connection

@@ -9,8 +9,8 @@
 namespace mg::agent::ws {
 namespace {
 
-// Pongs wait for a peer that does not read only up to here; the rest of its pings is ignored (RFC 6455 5.5.3 lets one
-// pong answer several pings).
+// Pongs for a peer that does not read wait only up to here; from then on the last of its pings alone is answered, once
+// it reads (RFC 6455 5.5.3).
 constexpr std::size_t kPongsQueued = 16 * 1024;
 // A message shorter than this would not become shorter.
 constexpr std::size_t kDeflateFrom = 64;
@@ -35,7 +35,7 @@ class WsFramer final : public Framer {
       case FrameKind::kMessage:
         return message(event, out);
       case FrameKind::kPing:
-        if (out.queued() < kPongsQueued) out.write(encode_control(Opcode::kPong, event.payload).bytes());
+        pong(event.payload, out);
         return {.kind = FrameStep::kConsumed, .consumed = event.consumed};
       case FrameKind::kPong:
         return {.kind = FrameStep::kConsumed, .consumed = event.consumed};
@@ -73,6 +73,12 @@ class WsFramer final : public Framer {
   bool heartbeats() const override { return true; }
   void ping(Stream& out) override { out.write(encode_control(Opcode::kPing, as_bytes("ping")).bytes()); }
 
+  void drained(Stream& out) override {
+    if (const std::unique_ptr<std::string> owed = std::move(owed_pong_)) {
+      out.write(encode_control(Opcode::kPong, as_bytes(*owed)).bytes());
+    }
+  }
+
   void goodbye(Farewell why, std::string_view reason, Stream& out) override {
     if (!open_ || parser_.closed()) return;
     if (why == Farewell::kError) reason = {};
@@ -106,6 +112,16 @@ class WsFramer final : public Framer {
     return {.kind = FrameStep::kOpen, .consumed = upgrade.consumed};
   }
 
+  void pong(Bytes payload, Stream& out) {
+    if (out.queued() >= kPongsQueued) out.flush_now();
+    if (out.queued() < kPongsQueued) {
+      out.write(encode_control(Opcode::kPong, payload).bytes());
+      return;
+    }
+    if (!owed_pong_) owed_pong_ = std::make_unique<std::string>();
+    owed_pong_->assign(as_text(payload));
+  }
+
   FrameStep message(const FrameEvent& event, Stream& out) {
     const auto packet = codec_.decode(event.payload);
     if (!packet) return refuse(close_code::kProtocol, "bad packet", out);
@@ -132,8 +148,9 @@ class WsFramer final : public Framer {
   const Settings& settings_;
   FrameParser parser_;
   codec::ServerCodec codec_;
-  std::unique_ptr<Deflater> deflate_;     // When negotiated.
-  std::unique_ptr<std::string> told_ip_;  // Until it is asked for.
+  std::unique_ptr<Deflater> deflate_;       // When negotiated.
+  std::unique_ptr<std::string> owed_pong_;  // Payload of the last ping that was not answered.
+  std::unique_ptr<std::string> told_ip_;    // Until it is asked for.
   bool open_ = false;
 };
 
@@ -150,9 +167,9 @@ class WsTransport final : public Transport {
     settings_.handshake.max_header_bytes = options.max_handshake_bytes;
     settings_.handshake.origins = options.origins;
     settings_.handshake.deflate.enabled = options.deflate;
-    // The whole packet, with what a guard may add.
+    // The whole packet; a guard may add to it.
     settings_.frames.max_message_bytes =
-        options.codec.max_payload_bytes + static_cast<std::uint32_t>(codec::kMaxMix + codec::ClientHead::kBytes + 64);
+        options.max_message_bytes + (options.codec.guard ? 2 * static_cast<std::uint32_t>(codec::kMaxGuardRoom) : 0);
     return settings_.codec.validate();
   }
 
