@@ -264,8 +264,14 @@ TEST(Listener, SurvivesTheLackOfDescriptors) {
   to.sin_family = AF_INET;
   to.sin_port = htons((*listener)->port());
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  // One the ordinary way first: the sanitizer's look at a new type needs descriptors itself.
+  const int ordinary = ::socket(AF_INET, SOCK_STREAM, 0);
   const int client = ::socket(AF_INET, SOCK_STREAM, 0);
   const int second = ::socket(AF_INET, SOCK_STREAM, 0);
+  ASSERT_EQ(::connect(ordinary, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (taken.empty() && std::chrono::steady_clock::now() < end) loop.poll();
+  ASSERT_EQ(taken.size(), 1U);
   std::vector<int> filler;
   rlimit before{};
   ::getrlimit(RLIMIT_NOFILE, &before);
@@ -274,15 +280,15 @@ TEST(Listener, SurvivesTheLackOfDescriptors) {
   for (int fd = ::open("/dev/null", O_RDONLY); fd >= 0; fd = ::open("/dev/null", O_RDONLY)) filler.push_back(fd);
   ASSERT_EQ(::connect(client, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
   for (int i = 0; i < 10; ++i) loop.poll();
-  EXPECT_TRUE(taken.empty());
+  EXPECT_EQ(taken.size(), 1U);
   EXPECT_EQ((*listener)->refused(), 1U);
   for (const int fd : filler) ::close(fd);
   ::setrlimit(RLIMIT_NOFILE, &before);
   ASSERT_EQ(::connect(second, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (taken.empty() && std::chrono::steady_clock::now() < end) loop.poll();
-  EXPECT_EQ(taken.size(), 1U);
+  while (taken.size() < 2 && std::chrono::steady_clock::now() < end) loop.poll();
+  EXPECT_EQ(taken.size(), 2U);
   for (const int fd : taken) ::close(fd);
+  ::close(ordinary);
   ::close(client);
   ::close(second);
 }
