@@ -27,10 +27,25 @@ struct CandidateSet : Counted {
 };
 using SetPtr = LoopPtr<CandidateSet>;
 
-// Which nodes a call may go to. Lifetime: of the Target it was made from.
+using Filter = std::function<bool(const Node&)>;
+
+// Which nodes a call may go to. Lifetime: of the Target it was made from, which may be gone when the call waits.
 struct Choice {
-  std::string_view uuid;
-  const std::function<bool(const Node&)>* filter = nullptr;
+  std::string_view uuid;  // Any node when it has no data().
+  const Filter* filter = nullptr;
+
+  bool pinned() const { return uuid.data() != nullptr; }
+};
+
+// The same for calls that wait before they know their node.
+struct OwnChoice {
+  explicit OwnChoice(const Choice& choice) : pinned(choice.pinned()), uuid(choice.uuid) {
+    if (choice.filter) filter = *choice.filter;
+  }
+  Choice view() const { return {pinned ? std::string_view(uuid) : std::string_view(), &filter}; }
+  bool pinned;
+  std::string uuid;
+  Filter filter;
 };
 
 // What a loop has for all methods of a client.
@@ -152,16 +167,17 @@ class Method::State {
     return own ? &slots_[own->loop->index()] : nullptr;
   }
   Task<Result<void>> attempt(Slot& slot, const Choice& choice, const Context& context, const Messages& messages);
-  Task<Result<void>> attempt_when_known(Slot& slot, Task<Result<NodeList>> asked, std::uint64_t version, Choice choice,
-                                        Context context, Messages messages);
-  Task<Result<void>> attempt_repeatedly(Slot& slot, Choice choice, Context context, Messages messages);
+  Task<Result<void>> attempt_when_known(Slot& slot, Task<Result<NodeList>> asked, std::uint64_t version,
+                                        OwnChoice choice, Context context, Messages messages);
+  Task<Result<void>> attempt_repeatedly(Slot& slot, OwnChoice choice, Context context, Messages messages);
   void install(Slot& slot, NodeList nodes, std::uint64_t version);
   Task<Result<void>> send(Slot& slot, const Choice& choice, const Context& context, const Messages& messages);
   Result<std::size_t> choose(Slot& slot, const CandidateSet& set, const Choice& choice, const Context& context);
+  std::unexpected<Error> too_many_pending(const PerLoop& own) const;
   Result<std::size_t> choose_filtered(Slot& slot, const CandidateSet& set, const Choice& choice);
   Task<Result<void>> launch(PerLoop& own, Candidate& to, const Context& context, const Messages& messages);
-  Task<Result<void>> finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call, Choice choice,
-                            Context context, Messages messages);
+  Task<Result<void>> finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call, bool pinned,
+                            Filter filter, Context context, Messages messages);
 
   Client::State& client_;
   std::string service_;
@@ -224,7 +240,7 @@ Task<Result<void>> Method::State::start(const Choice& choice, const Context& con
   if (client_.options().retries == 0) [[likely]] {
     return attempt(*slot, choice, seen, messages);
   }
-  return attempt_repeatedly(*slot, choice, seen, messages);
+  return attempt_repeatedly(*slot, OwnChoice(choice), seen, messages);
 }
 
 Task<Result<void>> Method::State::attempt(Slot& slot, const Choice& choice, const Context& context,
@@ -234,7 +250,10 @@ Task<Result<void>> Method::State::attempt(Slot& slot, const Choice& choice, cons
   if (!slot.set || slot.version != version) [[unlikely]] {
     if (!name_) return std::unexpected(name_.error());
     Task<Result<NodeList>> asked = client_.resolver().nodes(service_, context.deadline());
-    if (!asked.ready()) return attempt_when_known(slot, std::move(asked), version, choice, context, messages);
+    if (!asked.ready()) {
+      if (slot.own->pending >= client_.options().max_pending) return too_many_pending(*slot.own);
+      return attempt_when_known(slot, std::move(asked), version, OwnChoice(choice), context, messages);
+    }
     Result<NodeList> nodes = take(std::move(asked));
     if (!nodes) {
       slot.set = SetPtr();
@@ -246,18 +265,18 @@ Task<Result<void>> Method::State::attempt(Slot& slot, const Choice& choice, cons
 }
 
 Task<Result<void>> Method::State::attempt_when_known(Slot& slot, Task<Result<NodeList>> asked, std::uint64_t version,
-                                                     Choice choice, Context context, Messages messages) {
+                                                     OwnChoice choice, Context context, Messages messages) {
   const Count pending(slot.own->pending);
   Result<NodeList> nodes = co_await std::move(asked);
   if (!nodes) co_return std::unexpected(std::move(nodes.error()));
   install(slot, std::move(*nodes), version);
-  co_return co_await send(slot, choice, context, messages);
+  co_return co_await send(slot, choice.view(), context, messages);
 }
 
-Task<Result<void>> Method::State::attempt_repeatedly(Slot& slot, Choice choice, Context context, Messages messages) {
+Task<Result<void>> Method::State::attempt_repeatedly(Slot& slot, OwnChoice choice, Context context, Messages messages) {
   Loop& loop = *slot.own->loop;
   for (std::uint32_t n = 1;; ++n) {
-    Result<void> done = co_await attempt(slot, choice, context, messages);
+    Result<void> done = co_await attempt(slot, choice.view(), context, messages);
     if (done || n > client_.options().retries || !worth_another_try(done.error())) co_return done;
     const Clock::Duration pause = pause_before(n);
     if (context.deadline().remaining(loop.now()) <= pause) co_return done;
@@ -288,7 +307,7 @@ Result<std::size_t> Method::State::choose(Slot& slot, const CandidateSet& set, c
   if (set.all.empty()) return std::unexpected(none_available(service_));
   const Clock::TimePoint now = slot.own->loop->now();
   if (choice.filter && *choice.filter) return choose_filtered(slot, set, choice);
-  if (choice.uuid.data() != nullptr) {
+  if (choice.pinned()) {
     const auto at = std::ranges::lower_bound(set.all, choice.uuid, {}, &Candidate::uuid);
     if (at == set.all.end() || at->uuid != choice.uuid) return std::unexpected(none_available(service_));
     return static_cast<std::size_t>(at - set.all.begin());
@@ -303,8 +322,8 @@ Result<std::size_t> Method::State::choose_filtered(Slot& slot, const CandidateSe
   std::vector<std::size_t> fit_but_aside;
   for (std::size_t i = 0; i < set.all.size(); ++i) {
     const Candidate& candidate = set.all[i];
-    if (choice.uuid.data() != nullptr && candidate.uuid != choice.uuid) continue;
-    if (!(*choice.filter)(*candidate.node)) continue;
+    if (choice.pinned() && candidate.uuid != choice.uuid) continue;
+    if (choice.filter && *choice.filter && !(*choice.filter)(*candidate.node)) continue;
     (candidate.health->set_aside(now) ? fit_but_aside : fit).push_back(i);
   }
   if (fit.empty()) fit.swap(fit_but_aside);
@@ -312,13 +331,16 @@ Result<std::size_t> Method::State::choose_filtered(Slot& slot, const CandidateSe
   return fit[fit.size() == 1 ? 0 : slot.own->random->below(fit.size())];
 }
 
+std::unexpected<Error> Method::State::too_many_pending(const PerLoop& own) const {
+  return std::unexpected(client_error(code::kTooMany, fmt::format("call of {} {}: {} calls wait already (max_pending)",
+                                                                  service_, endpoint_, own.pending)));
+}
+
 Task<Result<void>> Method::State::launch(PerLoop& own, Candidate& to, const Context& context,
                                          const Messages& messages) {
   const ClientOptions& options = client_.options();
   if (own.pending >= options.max_pending) [[unlikely]] {
-    return std::unexpected(client_error(
-        code::kTooMany,
-        fmt::format("call of {} {}: {} calls wait already (max_pending)", service_, endpoint_, own.pending)));
+    return too_many_pending(own);
   }
   if (own.nested >= options.max_nested) [[unlikely]] {
     return std::unexpected(client_error(
@@ -343,19 +365,22 @@ Task<Result<void>> Method::State::send(Slot& slot, const Choice& choice, const C
   if (!index) return std::unexpected(index.error());
   Candidate& to = set->all[*index];
   Task<Result<void>> call = launch(*slot.own, to, context, messages);
-  if (!call.ready()) return finish(slot, set, *index, std::move(call), choice, context, messages);
-  Result<void> done = take(std::move(call));
-  if (done) [[likely]] {
-    to.health->worked();
-    return done;
+  if (call.ready()) {
+    Result<void> done = take(std::move(call));
+    if (done) [[likely]] {
+      to.health->worked();
+      return done;
+    }
+    if (!is_not_run(done.error())) return done;
+    call = std::move(done);
   }
-  if (!is_not_run(done.error())) return done;
-  return finish(slot, set, *index, std::move(done), choice, context, messages);
+  return finish(slot, set, *index, std::move(call), choice.pinned(), choice.filter ? *choice.filter : Filter(), context,
+                messages);
 }
 
 // Waits for the answer; where the request did not run and another node may have it, gives it to that.
 Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call,
-                                         Choice choice, Context context, Messages messages) {
+                                         bool pinned, Filter filter, Context context, Messages messages) {
   PerLoop& own = *slot.own;
   for (std::size_t tried = 1;; ++tried) {
     Candidate& to = set->all[index];
@@ -372,10 +397,8 @@ Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t ind
     if (!is_not_run(done.error())) co_return done;
     const Clock::TimePoint now = own.loop->now();
     to.health->failed(now);
-    if (choice.uuid.data() != nullptr || tried >= set->all.size() || context.deadline().expired(now)) co_return done;
-    const std::function<bool(const Node&)> any = [](const Node&) { return true; };
-    const bool filtered = choice.filter && *choice.filter;
-    const Result<std::size_t> next = choose_filtered(slot, *set, {{}, filtered ? choice.filter : &any});
+    if (pinned || tried >= set->all.size() || context.deadline().expired(now)) co_return done;
+    const Result<std::size_t> next = choose_filtered(slot, *set, {{}, &filter});
     if (!next || set->all[*next].health->set_aside(now)) co_return done;
     index = *next;
     call = launch(own, set->all[index], context, messages);
@@ -418,7 +441,7 @@ Task<Result<void>> Client::call(const Target& target, std::string_view endpoint,
     }
     at = own->methods.emplace(own->key, method).first;
   }
-  return at->second->start({target.node, &target.filter}, context, {&request, &reply});
+  return at->second->start({target.node, target.filter ? &target.filter : nullptr}, context, {&request, &reply});
 }
 
 Task<Result<void>> Method::start(std::string_view uuid, const Context& context, const Messages& messages) const {

@@ -43,7 +43,7 @@ class App {
   App(Process& process, AppOptions options);  // Beside others.
   App(const App&) = delete;
   App& operator=(const App&) = delete;
-  ~App();
+  ~App();  // Stops the process and waits when Process::start() has it running.
 
   int run(int argc, const char* const* argv) { return process().run(argc, argv); }
   // Stops this app as a signal does; the process ends with its last app. Threads: shared.

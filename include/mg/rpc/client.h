@@ -65,7 +65,7 @@ class Client {
 
   // Starts at once, and awaiting gives the outcome. `reply` is filled on success only; a value already there is merged
   // with or replaced: pass an empty one.
-  // Lifetime: target, context and messages until the Task is done or destroyed.
+  // Lifetime: context and messages until the Task is done or destroyed; target and endpoint until this returns.
   // Cancellation: destroying the Task gives up waiting.
   // Cost: a hash look-up more than a Method.
   Task<Result<void>> call(const Target& target, std::string_view endpoint, const Context& context,
@@ -74,7 +74,8 @@ class Client {
   // The same endpoint again and again: looked up once per loop and registry change. Lifetime: of the client.
   Method method(std::string_view service, std::string_view endpoint);
 
-  // How calls to `service` choose among nodes, instead of at random. Threads: before the first call to it.
+  // How calls to `service` choose among nodes, instead of at random; `factory` must not use the client.
+  // Threads: before the first call to it.
   void set_picker(std::string_view service, PickerFactory factory);
 
   const ClientOptions& options() const { return options_; }
