@@ -45,7 +45,10 @@ int main(int argc, char** argv) {
     if (auto ready = router.start(); !ready) return ready;
     return gate->start(app.runtime(), app.name(), app.id());
   });
-  app.after_start([&] { std::puts(gate->urls().front().c_str()); });
+  app.after_start([&] {
+    std::puts(gate->urls().front().c_str());
+    std::fflush(stdout);
+  });
   app.before_stop([&] { return leave(*gate); });
   return app.run(argc, argv);
 }

@@ -2,11 +2,13 @@
 
 import argparse
 import pathlib
+import select
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 from websockets.sync.client import connect
 
@@ -19,7 +21,11 @@ def run(*command):
 
 def talk(program):
     server = subprocess.Popen([program, "--agent_port", "127.0.0.1:0", "--loops", "1"], stdout=subprocess.PIPE, text=True)
+    watchdog = threading.Timer(60, server.kill)  # So that waiting for its words ends.
+    watchdog.start()
     try:
+        ready, _, _ = select.select([server.stdout], [], [], 60)
+        assert ready, "the server printed no address within 60 s"
         url = server.stdout.readline().strip()
         assert url.startswith("ws://127.0.0.1:"), f"the first line is {url!r}, not an address"
         with connect(url, open_timeout=20, close_timeout=20) as player:
@@ -33,6 +39,7 @@ def talk(program):
         status = server.wait(timeout=30)
         assert status == 0, f"exit code {status}"
     finally:
+        watchdog.cancel()
         server.kill()
         server.wait()
 
