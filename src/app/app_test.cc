@@ -685,7 +685,8 @@ TEST(App, IsRefreshedBeforeItsLeaseEndsAndGoneAfterStop) {
   Process process({.clock = &clock});
   App gate(process, {.name = "gate"});
   App game(process, {.name = "game"});
-  ASSERT_TRUE(start(process));
+  // The clock is moved while game may still be stopping.
+  ASSERT_TRUE(start(process, {"--stop_timeout=10m"}));
   const auto known = [&](std::string name) { return on_loop(process, gate.nodes().exists(std::move(name))).value(); };
   for (int i = 0; i < 6; ++i) {
     clock.advance(std::chrono::seconds(30));
