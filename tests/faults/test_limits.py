@@ -19,6 +19,7 @@ class ConnectionLimit(ServerCase):
     def tearDown(self):
         self.leave()
         wait_for(self.serves, limit(2), "nobody is let in although all have left")
+        self.leave()
 
     def serves(self):
         try:
@@ -100,6 +101,7 @@ class HandshakesPerAddress(ServerCase):
     def tearDown(self):
         self.leave()
         wait_for(self.served, limit(5), "the address is not let in again")
+        self.leave()
 
     def served(self):
         return self.statuses(1) == [101]
@@ -320,7 +322,9 @@ class Descriptors(ServerCase):
 
     def test_descriptors_used_up_neither_spin_nor_kill(self):
         for round_ in range(heavy(2, 20)):
-            known = self.player("tcp")
+            # (UndefinedBehaviorSanitizer needs descriptors when it sees a class for the first time.)
+            self.server.check_alive(2)
+            known = self.player("tcp").expect_open()
             clients = []
             for index in range(250):
                 clients.append(self.raw(self.types[index % 2]))
