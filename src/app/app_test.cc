@@ -693,8 +693,14 @@ TEST(App, IsRefreshedBeforeItsLeaseEndsAndGoneAfterStop) {
     // A turn for the timers, another for what they posted.
     for (int turn = 0; turn < 3; ++turn) EXPECT_TRUE(known("game"));
   }
+  std::atomic<bool> stopped = false;
+  on_loop(process, [](App& app, std::atomic<bool>& out) -> Task<bool> {
+    app.after_stop([&out] { out = true; });
+    co_return true;
+  }(game, stopped));
   game.request_stop();
-  EXPECT_TRUE(eventually([&] { return !known("game"); }));
+  EXPECT_TRUE(eventually([&] { return stopped.load(); }));
+  EXPECT_FALSE(known("game"));
   clock.advance(std::chrono::seconds(30));
   for (int turn = 0; turn < 3; ++turn) EXPECT_FALSE(known("game"));
   EXPECT_EQ(process.stop(), exit_code::kStopped);
