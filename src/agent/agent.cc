@@ -137,8 +137,11 @@ Result<void> Agent::start(Runtime& runtime, std::string_view name, std::string_v
       gate.options.max_message_bytes -
       static_cast<std::uint32_t>(codec::head_bytes<codec::ClientHead>(gate.options.codec));
   if (auto planned = plan_listening(gate); !planned) return planned;
+  auto trusted = AddressList::parse(gate.options.trusted_proxies);
+  if (!trusted) return std::unexpected(std::move(trusted.error()));
+  gate.trusted_proxies = std::move(*trusted);
   for (const auto& transport : gate.transports) {
-    if (auto ok = transport->configure(gate.options); !ok) return ok;
+    if (auto ok = transport->configure(gate.options, gate.handshakes); !ok) return ok;
   }
   for (std::size_t i = 0; i < runtime.size(); ++i) {
     gate.loops.push_back(std::make_unique<LoopState>(gate, runtime.loop(i)));
@@ -159,8 +162,8 @@ Result<void> Agent::start(Runtime& runtime, std::string_view name, std::string_v
 
 void Gate::accept(LoopState& state, const Listening& from, int fd, std::string_view peer) {
   const bool full = options.conn_max != 0 && connections.load(std::memory_order_relaxed) >= options.conn_max;
-  if (stopping.load(std::memory_order_relaxed) || full ||
-      !handshakes.allow(peer, options.handshakes_per_ip, state.loop.now())) {
+  const bool proxy = from.transport->knows_proxies() && trusted_proxies.contains(peer);
+  if (stopping.load(std::memory_order_relaxed) || full || (!proxy && !handshakes.admit(peer, state.loop.now()))) {
     state.refused.add();
     ::close(fd);
     return;

@@ -549,8 +549,9 @@ void Connection::on_timer() {
     return destroy("slow client: it takes nothing");
   }
   if (closing_) {
-    const bool unsent = backlog_ || stream_.queued() > 0;
-    if (over(since_ + (unsent ? options.write_timeout : options.linger))) return destroy("farewell over");
+    // The farewell begins when all has been sent; until then the write timeout above watches over it.
+    if (backlog_ || stream_.blocked()) since_ = now;
+    if (over(since_ + options.linger)) return stream_.close();
   } else if (!client_) {
     if (over(since_ + options.handshake_timeout)) return destroy("handshake timeout");
   } else {

@@ -125,12 +125,14 @@ class MetaIndex {
 };
 
 // How many connections each address has made of late. Threads: shared.
-class HandshakeLimit {
+class HandshakeLimit final : public Admission {
  public:
-  // True when one more is allowed: `per_second` on average, as many at once. Cost: a look-up under a mutex.
-  bool allow(std::string_view address, std::uint32_t per_second, TimePoint now);
+  // `options.handshakes_per_ip` on average and as many at once. Cost: a look-up under a mutex.
+  explicit HandshakeLimit(const AgentOptions& options) : options_(options) {}
+  bool admit(std::string_view address, TimePoint now) override;
 
  private:
+  const AgentOptions& options_;
   std::mutex mutex_;                                              // docs/threads.md: "handshake limit"
   boost::unordered_flat_map<std::size_t, TimePoint> full_until_;  // By hash of the address.
   std::size_t sweep_at_ = 1024;
@@ -161,7 +163,8 @@ struct Gate {
   std::vector<std::unique_ptr<LoopState>> loops;
   ClientTable table;
   MetaIndex index{table};
-  HandshakeLimit handshakes;
+  HandshakeLimit handshakes{options};
+  AddressList trusted_proxies;  // Their own addresses are not limited: those they speak for are.
   std::atomic<bool> stopping{false};
   std::atomic<std::uint32_t> connections{0};  // Sockets, also those not clients yet.
   std::atomic<std::int64_t> alive{0};         // Connections and disconnect callbacks that have not ended.

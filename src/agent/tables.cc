@@ -185,7 +185,8 @@ std::vector<ClientPtr> MetaIndex::find(std::string_view key, std::string_view va
 
 // --- connections per address -----------------------------------------------------------------------------------------
 
-bool HandshakeLimit::allow(std::string_view address, std::uint32_t per_second, TimePoint now) {
+bool HandshakeLimit::admit(std::string_view address, TimePoint now) {
+  const std::uint32_t per_second = options_.handshakes_per_ip;
   if (per_second == 0) return true;
   const std::lock_guard lock(mutex_);
   if (full_until_.size() >= sweep_at_) {

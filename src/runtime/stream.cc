@@ -388,6 +388,11 @@ void Stream::abort() {
   if (fd_ < 0) return;
   const linger reset{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  close();
+}
+
+void Stream::close() {
+  if (fd_ < 0) return;
   close_fd();
   input_ = Input::kClosed;
   readable_ = false;

@@ -78,6 +78,16 @@ class Framer {
   virtual std::string client_ip() { return {}; }
 };
 
+// Asked for each new connection. Threads: shared.
+class Admission {
+ public:
+  // False: this address has made too many connections of late.
+  virtual bool admit(std::string_view address, TimePoint now) = 0;
+
+ protected:
+  ~Admission() = default;
+};
+
 // A kind of transport. Threads: const-shared.
 class Transport {
  public:
@@ -85,8 +95,11 @@ class Transport {
   // Its name in options.types, and in node metadata: "websocket", "tcp".
   virtual std::string_view name() const = 0;
   virtual std::string_view scheme() const = 0;  // "ws", "tcp"; an "s" is added under TLS.
-  // Errors: kInvalid an option that cannot be, named. Called once, before the first framer.
-  virtual Result<void> configure(const AgentOptions& options) = 0;
+  // `admission` is for addresses that only the transport learns, behind trusted proxies; the others have been asked
+  // for. Errors: kInvalid an option that cannot be, named. Called once, before the first framer.
+  virtual Result<void> configure(const AgentOptions& options, Admission& admission) = 0;
+  // Whether it learns from trusted proxies for whom they speak, and asks `admission` itself then.
+  virtual bool knows_proxies() const { return false; }
   virtual std::unique_ptr<Framer> make_framer() const = 0;
 };
 

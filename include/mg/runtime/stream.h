@@ -86,6 +86,8 @@ class Stream final : private IoHandler, private Flushable {
   // Closes now; queued output is dropped and the peer sees a reset. A waiting fill() returns kClosed, not before this
   // function has returned.
   void abort();
+  // As abort(), but without a reset: what the kernel has taken still goes out.
+  void close();
   bool closed() const noexcept { return fd_ < 0; }
 
   Loop& loop() const noexcept { return loop_; }

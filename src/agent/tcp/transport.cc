@@ -43,7 +43,7 @@ class TcpTransport final : public Transport {
  public:
   std::string_view name() const override { return "tcp"; }
   std::string_view scheme() const override { return "tcp"; }
-  Result<void> configure(const AgentOptions& options) override {
+  Result<void> configure(const AgentOptions& options, Admission&) override {
     codec_ = options.codec;
     return codec_.validate();
   }

@@ -15,11 +15,15 @@ constexpr std::size_t kPongsQueued = 16 * 1024;
 // A message shorter than this would not become shorter.
 constexpr std::size_t kDeflateFrom = 64;
 
+constexpr std::string_view kTooMany =
+    "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
 struct Settings {
   HandshakeOptions handshake;
   FrameOptions frames;
   codec::CodecOptions codec;
   AddressList trusted_proxies;
+  Admission* admission = nullptr;
 };
 
 class WsFramer final : public Framer {
@@ -95,15 +99,21 @@ class WsFramer final : public Framer {
     if (in.empty()) return {};
     Upgrade upgrade = read_upgrade(in, settings_.handshake);
     if (upgrade.state == HandshakeState::kNeedMore) return {};
-    out.write(as_bytes(upgrade.response));
     if (upgrade.state == HandshakeState::kRefused) {
+      out.write(as_bytes(upgrade.response));
       return {.kind = FrameStep::kClose, .consumed = in.size(), .reason = upgrade.reason};
     }
-    open_ = true;
-    if (!settings_.trusted_proxies.empty()) {
+    if (const std::string peer = settings_.trusted_proxies.empty() ? std::string() : out.peer_ip();
+        settings_.trusted_proxies.contains(peer)) {
       told_ip_ = std::make_unique<std::string>(
-          agent::client_ip(out.peer_ip(), upgrade.forwarded_for, upgrade.real_ip, settings_.trusted_proxies));
+          agent::client_ip(peer, upgrade.forwarded_for, upgrade.real_ip, settings_.trusted_proxies));
+      if (!settings_.admission->admit(*told_ip_, out.loop().now())) {
+        out.write(as_bytes(kTooMany));
+        return {.kind = FrameStep::kClose, .consumed = in.size(), .reason = "too many connections from its address"};
+      }
     }
+    out.write(as_bytes(upgrade.response));
+    open_ = true;
     if (upgrade.deflate) {
       parser_.use_deflate(*upgrade.deflate);
       deflate_ = std::make_unique<Deflater>(upgrade.deflate->server_max_window_bits,
@@ -158,8 +168,10 @@ class WsTransport final : public Transport {
  public:
   std::string_view name() const override { return "websocket"; }
   std::string_view scheme() const override { return "ws"; }
+  bool knows_proxies() const override { return true; }
 
-  Result<void> configure(const AgentOptions& options) override {
+  Result<void> configure(const AgentOptions& options, Admission& admission) override {
+    settings_.admission = &admission;
     auto trusted = AddressList::parse(options.trusted_proxies);
     if (!trusted) return std::unexpected(std::move(trusted.error()));
     settings_.trusted_proxies = std::move(*trusted);
