@@ -82,8 +82,7 @@ void LoopState::give_work(WorkPtr work) {
 void ClientTable::add(ClientPtr client) {
   Shard& shard = shards_[shard_of(client->id())];
   const std::lock_guard lock(shard.mutex);
-  const Uuid id = client->id();
-  shard.clients.emplace(id, std::move(client));
+  shard.clients.insert(std::move(client));
   size_.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -93,7 +92,7 @@ void ClientTable::remove(const Uuid& id) {
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.clients.find(id);
   if (found == shard.clients.end()) return;
-  last = std::move(found->second);
+  last = *found;
   shard.clients.erase(found);
   size_.fetch_sub(1, std::memory_order_relaxed);
 }
@@ -102,7 +101,7 @@ ClientPtr ClientTable::get(const Uuid& id) const {
   const Shard& shard = shards_[shard_of(id)];
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.clients.find(id);
-  return found == shard.clients.end() ? ClientPtr() : found->second;
+  return found == shard.clients.end() ? ClientPtr() : *found;
 }
 
 std::vector<ClientPtr> ClientTable::all() const {
@@ -110,7 +109,7 @@ std::vector<ClientPtr> ClientTable::all() const {
   list.reserve(size());
   for (const Shard& shard : shards_) {
     const std::lock_guard lock(shard.mutex);
-    for (const auto& [id, client] : shard.clients) list.push_back(client);
+    for (const ClientPtr& client : shard.clients) list.push_back(client);
   }
   return list;
 }

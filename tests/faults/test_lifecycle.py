@@ -100,7 +100,7 @@ class HalfOpen(ServerCase):
             for bot in bots:
                 bot.send_signal(signal.SIGSTOP)
             came = {match[1] for match in self.server.matches(CONNECTED, start)}
-            self.assertEqual(len(came), 3)
+            self.assertGreaterEqual(len(came), 3)  # The line of an earlier one may have come late.
             wait_for(lambda: came <= {match[1] for match in self.server.matches(DISCONNECTED, start)}, 3 + limit(2),
                      "a stopped peer is still held")
         finally:
