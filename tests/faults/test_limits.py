@@ -2,12 +2,13 @@
 """Every limit at N-1, N and N+1; floods of connections, requests and chat; descriptors used up."""
 
 import resource
+import socket
 import statistics
 import time
 
-from harness import (BINARY, CHAT, CHAT_PUSH, ECHO, LOGIN, Closed, Server, ServerCase, chat_body, echo_body, frame, heavy,
-                     limit, login_body, main, new_account, open_many, packet, pause, pb_first, raise_descriptor_limit, wait_for,
-                     ws_request)
+from harness import (BINARY, CHAT, CHAT_PUSH, ECHO, LOGIN, Closed, Server, ServerCase, TcpClient, chat_body, echo_body,
+                     frame, heavy, limit, login_body, main, new_account, open_many, packet, pause, pb_first,
+                     raise_descriptor_limit, wait_for, ws_request)
 
 
 class ConnectionLimit(ServerCase):
@@ -76,6 +77,30 @@ class ConnectionLimit(ServerCase):
             (clients[0].reset if round_ % 2 else clients[0].drop)()
             clients.pop(0)
             clients.append(wait_for(self.place, limit(2), "the place is not free"))
+
+    def test_simultaneous_connections_for_the_last_place(self):
+        """Loops that accept at the same time must not each let one in."""
+        self.fill(self.count - 1, ["tcp"])
+        for _ in range(heavy(300, 3000)):
+            sockets = [socket.socket() for _ in range(8)]
+            for sock in sockets:
+                sock.setblocking(False)
+                sock.connect_ex(("127.0.0.1", self.server.ports["tcp"]))
+            clients = [TcpClient(sock, self.server, "tcp") for sock in sockets]
+            self.opened += clients
+            login = [packet(LOGIN, login_body(new_account()), 1) for _ in clients]
+            served = 0
+            for client, octets in zip(clients, login):
+                client.send(octets)
+            for client in clients:
+                try:
+                    served += client.recv_packet(limit(3)).code == 0
+                except Closed:
+                    pass
+            self.assertLessEqual(served, 1, f"{served} clients in one place")
+            for client in clients:
+                client.drop()
+            wait_for(lambda: self.server.sockets() <= self.server.sockets_at_start + self.count - 1, limit(3), "not all left")
 
     def test_refusals_in_a_flood_never_let_one_more_in(self):
         inside = []
