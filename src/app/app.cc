@@ -183,6 +183,7 @@ Task<Result<void>> App::Impl::run_hooks(HookKind kind, Deadline deadline) {
     } catch (const std::exception& e) {
       done = fail(code::kServer, "{}: panic recovered: {}", what, e.what());
     }
+    if (done && starting && abandoned) co_return fail(code::kTimeout, "given up");
     if (done) continue;
     if (starting) co_return done;
     log::error("{}: {}: {}", options.name, what, to_json(done.error()));
@@ -192,16 +193,21 @@ Task<Result<void>> App::Impl::run_hooks(HookKind kind, Deadline deadline) {
 }
 
 Task<Result<void>> App::Impl::start() {
+  const auto given_up = [this](Result<void>& done) {
+    if (done && abandoned) done = fail(code::kTimeout, "given up");
+    return !done;
+  };
   if (!faults.empty()) co_return std::unexpected(faults[0]);
-  if (auto done = co_await run_hooks(kBeforeStart, Deadline::never()); !done) co_return done;
+  if (auto done = co_await run_hooks(kBeforeStart, Deadline::never()); given_up(done)) co_return done;
   if (!faults.empty()) co_return std::unexpected(faults[0]);  // Of what hooks registered.
-  if (auto done = co_await serve(); !done) co_return done;
-  if (auto done = co_await process.connect_broker(); !done) co_return done;
+  if (auto done = co_await serve(); given_up(done)) co_return done;
+  if (auto done = co_await process.connect_broker(); given_up(done)) co_return done;
   registered_ = true;
   if (const auto done = co_await register_node(); !done) {
     log::error("{}: registration failed, tried again every {}: {}", options.name,
                format_duration(process.common.register_interval), to_json(done.error()));
   }
+  if (abandoned) co_return fail(code::kTimeout, "given up");
   if (process.common.register_interval.count() > 0) {
     refresh_timer_.arm(home(), home().now() + process.common.register_interval);
   }
@@ -240,13 +246,14 @@ Task<Result<void>> App::Impl::register_node() {
 }
 
 Task<void> App::Impl::refresh() {
-  const auto token = refreshing_.enter();
+  const std::shared_ptr<InFlight> refreshing = refreshing_;
+  const auto token = refreshing->enter();
   if (!token) co_return;
   if (const auto done = co_await register_node(); !done) {
     log::error("{}: registration failed: {}", options.name, to_json(done.error()));
   }
   co_await home().resume_here();
-  if (!refreshing_.closed()) refresh_timer_.arm(home(), home().now() + process.common.register_interval);
+  if (!refreshing->closed()) refresh_timer_.arm(home(), home().now() + process.common.register_interval);
 }
 
 Result<void> App::Impl::open_subscriptions() {
@@ -307,8 +314,10 @@ Task<Result<void>> App::Impl::stop(Deadline deadline) {
   keep(co_await run_hooks(kBeforeStop, deadline));
 
   refresh_timer_.cancel();
-  refreshing_.close();
-  co_await refreshing_.drained(home(), deadline);
+  refreshing_->close();
+  if (!co_await refreshing_->drained(home(), deadline)) {
+    keep(fail(code::kTimeout, "registration: still waits for the registry"));
+  }
   if (registered_) {
     // Even when the time is up: others must not be sent here any more.
     const Deadline end = std::max(deadline, Deadline::after(home().now(), std::chrono::seconds(1)));

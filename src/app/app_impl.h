@@ -32,6 +32,7 @@ class App::Impl {
   std::string uuid;
   Phase phase = Phase::kIdle;
   std::atomic<bool> stop_requested{false};
+  bool abandoned = false;  // Nobody waits for start() any more: it is to do nothing further.
 
   rpc::Handlers handlers;
   std::map<std::string, std::string> metadata;
@@ -64,7 +65,8 @@ class App::Impl {
   std::vector<std::unique_ptr<rpc::Served>> served_;
   std::unique_ptr<RegistryResolver> resolver_;
   bool registered_ = false;  // Or tried.
-  InFlight refreshing_;
+  // Shared with the registration that runs: one that hangs outlives the app.
+  std::shared_ptr<InFlight> refreshing_ = std::make_shared<InFlight>();
   Timer refresh_timer_{[](void* self) { spawn(static_cast<Impl*>(self)->refresh()); }, this};
 };
 

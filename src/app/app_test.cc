@@ -216,6 +216,38 @@ TEST(App, StopHookThatHangsDoesNotKeepTheProcess) {
   EXPECT_THAT(lines.get(), ElementsAre("after"));
 }
 
+TEST(App, StartThatHangsDoesNotKeepAProcessThatIsToldToStop) {
+  Hang hang;
+  App app({.name = "game"});
+  Lines lines;
+  app.before_start([&] {
+    app.process().request_stop();
+    return hang.wait();
+  });
+  app.before_start([&] { lines.add("second before_start"); });
+  app.after_stop([&] {
+    lines.add("after_stop");
+    hang.until.set(true);
+  });
+  EXPECT_EQ(run(app, {"--stop_timeout=50ms"}), exit_code::kStopFailed);
+  EXPECT_THAT(lines.get(), ElementsAre("after_stop"));
+}
+
+TEST(App, StopDuringTheStartIsAStopAfterIt) {
+  App app({.name = "game"});
+  Lines lines;
+  app.before_start([&]() -> Task<Result<void>> {
+    app.process().request_stop();
+    for (int i = 0; i < 10; ++i) co_await Loop::current()->yield();
+    lines.add("before_start");
+    co_return Result<void>();
+  });
+  app.after_start([&] { lines.add("after_start"); });
+  app.before_stop([&] { lines.add("before_stop"); });
+  EXPECT_EQ(run(app), exit_code::kStopped);
+  EXPECT_THAT(lines.get(), ElementsAre("before_start", "after_start", "before_stop"));
+}
+
 TEST(App, SecondAppThatFailsToStartStopsTheFirst) {
   Process process;
   App game(process, {.name = "game"});

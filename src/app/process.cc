@@ -11,6 +11,7 @@
 #include "mg/broker/local/local_broker.h"
 #include "mg/registry/local/local_registry.h"
 #include "mg/rpc/local/network.h"
+#include "mg/runtime/event.h"
 #include "mg/runtime/signals.h"
 
 namespace mg {
@@ -53,15 +54,35 @@ void Process::Impl::report_started(Result<void> outcome) {
   changed.notify_all();
 }
 
+// The app's start; when a stop is asked for meanwhile, it has the time of a stop to come to its end.
+Task<Result<void>> Process::Impl::start_app(App::Impl& app) {
+  struct Start {
+    static Task<void> run(Process::Impl& self, App::Impl& app, std::shared_ptr<Completion<Result<void>>> done) {
+      Result<void> outcome = co_await app.start();
+      done->set(std::move(outcome));
+      self.wake.ring();
+    }
+  };
+  auto done = std::make_shared<Completion<Result<void>>>();
+  spawn(Start::run(*this, app, done));
+  while (!done->is_set() && !stop_requested) co_await wake.wait();
+  Loop& home = runtime->loop(0);
+  std::optional<Result<void>> outcome =
+      co_await done->wait(home, Deadline::after(home.clock().now(), common.stop_timeout));
+  if (outcome) co_return std::move(*outcome);
+  app.abandoned = true;
+  co_return fail(code::kTimeout, "told to stop, but its start does not end");
+}
+
 Task<void> Process::Impl::live() {
   Loop& home = runtime->loop(0);
   Result<void> outcome;
   for (std::size_t i = 0; i < apps.size() && !stop_requested; ++i) {
-    outcome = co_await apps[i]->start();
+    outcome = co_await start_app(*apps[i]);
     apps[i]->phase = App::Impl::Phase::kStarted;  // As far as it came: stop() undoes that.
     if (!outcome) {
       log::error("{}: start failed: {}", apps[i]->options.name, to_json(outcome.error()));
-      code = exit_code::kStartFailed;
+      code = stop_requested ? exit_code::kStopFailed : exit_code::kStartFailed;
       stop_requested = true;
       break;
     }
@@ -111,7 +132,7 @@ void Process::Impl::look_again() {
 }
 
 void Process::Impl::on_signal(int signal) {
-  if (++signals_seen > 1 || stop_requested) {
+  if (++signals_seen > 1) {
     std::fprintf(stderr, "%s: a second signal (%d): ending at once\n", options.name.c_str(), signal);
     std::_Exit(128 + signal);
   }

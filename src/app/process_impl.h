@@ -19,7 +19,8 @@ class Process::Impl {
   Impl(Process& self, ProcessOptions options);
 
   Result<void> set_up();  // Runtime and backends, after the flags are read.
-  Task<void> live();      // From start to stop; on loop 0.
+  Task<Result<void>> start_app(App::Impl& app);
+  Task<void> live();  // From start to stop; on loop 0.
   void on_signal(int signal);
   void request_stop();  // Threads: shared.
   void look_again();    // An app wants to stop. Threads: shared.

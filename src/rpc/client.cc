@@ -14,12 +14,6 @@ namespace {
 
 constexpr std::size_t kMaxMethods = 65536;  // Endpoints one client calls.
 
-// The value of a Task that is ready.
-template <class T>
-T take(Task<T>&& task) {
-  return std::move(task).operator co_await().await_resume();
-}
-
 // The nodes of a service as one loop uses them. Kept by the calls that go on, so that a change does not pull it away.
 struct CandidateSet : Counted {
   NodeList nodes;
@@ -35,6 +29,7 @@ struct Choice {
   const Filter* filter = nullptr;
 
   bool pinned() const { return uuid.data() != nullptr; }
+  bool plain() const { return !pinned() && !filter; }
 };
 
 // The same for calls that wait before they know their node.
@@ -42,7 +37,7 @@ struct OwnChoice {
   explicit OwnChoice(const Choice& choice) : pinned(choice.pinned()), uuid(choice.uuid) {
     if (choice.filter) filter = *choice.filter;
   }
-  Choice view() const { return {pinned ? std::string_view(uuid) : std::string_view(), &filter}; }
+  Choice view() const { return {pinned ? std::string_view(uuid) : std::string_view(), filter ? &filter : nullptr}; }
   bool pinned;
   std::string uuid;
   Filter filter;
@@ -142,7 +137,11 @@ class Client::State {
 class Method::State {
  public:
   State(Client::State& client, std::string_view service, std::string_view endpoint, const PickerFactory& picker)
-      : client_(client), service_(service), endpoint_(endpoint), name_(parse_endpoint(service_, endpoint_)) {
+      : client_(client),
+        version_(client.resolver().version()),
+        service_(service),
+        endpoint_(endpoint),
+        name_(parse_endpoint(service_, endpoint_)) {
     slots_ = std::make_unique<Slot[]>(client_.loop_count());
     for (std::size_t i = 0; i < client_.loop_count(); ++i) {
       slots_[i].own = &client_.loop(i);
@@ -166,7 +165,11 @@ class Method::State {
     PerLoop* const own = client_.here();
     return own ? &slots_[own->loop->index()] : nullptr;
   }
+  // Whether the loop's nodes are those of the resolver.
+  bool known(const Slot& slot) const { return slot.set && slot.version == version_.load(std::memory_order_acquire); }
   Task<Result<void>> attempt(Slot& slot, const Choice& choice, const Context& context, const Messages& messages);
+  Task<Result<void>> learn_and_send(Slot& slot, const Choice& choice, const Context& context, const Messages& messages);
+  std::unexpected<Error> outside() const;
   Task<Result<void>> attempt_when_known(Slot& slot, Task<Result<NodeList>> asked, std::uint64_t version,
                                         OwnChoice choice, Context context, Messages messages);
   Task<Result<void>> attempt_repeatedly(Slot& slot, OwnChoice choice, Context context, Messages messages);
@@ -175,11 +178,13 @@ class Method::State {
   Result<std::size_t> choose(Slot& slot, const CandidateSet& set, const Choice& choice, const Context& context);
   std::unexpected<Error> too_many_pending(const PerLoop& own) const;
   Result<std::size_t> choose_filtered(Slot& slot, const CandidateSet& set, const Choice& choice);
-  Task<Result<void>> launch(PerLoop& own, Candidate& to, const Context& context, const Messages& messages);
+  std::unique_ptr<Error> prepare(PerLoop& own, Candidate& to);
+  Task<Result<void>> launch(PerLoop& own, Candidate& to, Context& context, const Messages& messages);
   Task<Result<void>> finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call, bool pinned,
                             Filter filter, Context context, Messages messages);
 
   Client::State& client_;
+  const std::atomic<std::uint64_t>& version_;  // The resolver's.
   std::string service_;
   std::string endpoint_;
   Result<EndpointName> name_;
@@ -224,43 +229,54 @@ ExchangePtr Method::State::lease(const MessageLite& request, const MessageLite& 
   return slot->pool->take();
 }
 
+// The path of every message. What is rare is in functions of its own.
 Task<Result<void>> Method::State::start(const Choice& choice, const Context& context, const Messages& messages) {
   Slot* const slot = here();
   if (!slot) [[unlikely]] {
-    return std::unexpected(
-        client_error(code::kServer, fmt::format("call of {} {} outside the loops of its client", service_, endpoint_)));
+    return outside();
   }
   const Clock::TimePoint now = slot->own->loop->now();
   Context seen = context;
   if (seen.deadline().is_never()) {
     seen.set_deadline(Deadline::after(now, client_.options().timeout));
-  } else if (seen.deadline().expired(now)) {
+  } else if (seen.deadline().expired(now)) [[unlikely]] {
     return std::unexpected(deadline_exceeded());
   }
-  if (client_.options().retries == 0) [[likely]] {
-    return attempt(*slot, choice, seen, messages);
+  if (client_.options().retries != 0) [[unlikely]] {
+    return attempt_repeatedly(*slot, OwnChoice(choice), seen, messages);
   }
-  return attempt_repeatedly(*slot, OwnChoice(choice), seen, messages);
+  if (!known(*slot)) [[unlikely]] {
+    return learn_and_send(*slot, choice, seen, messages);
+  }
+  return send(*slot, choice, seen, messages);
+}
+
+std::unexpected<Error> Method::State::outside() const {
+  return std::unexpected(
+      client_error(code::kServer, fmt::format("call of {} {} outside the loops of its client", service_, endpoint_)));
 }
 
 Task<Result<void>> Method::State::attempt(Slot& slot, const Choice& choice, const Context& context,
                                           const Messages& messages) {
+  return known(slot) ? send(slot, choice, context, messages) : learn_and_send(slot, choice, context, messages);
+}
+
+Task<Result<void>> Method::State::learn_and_send(Slot& slot, const Choice& choice, const Context& context,
+                                                 const Messages& messages) {
+  if (!name_) return std::unexpected(name_.error());
   // Read before the nodes are: a change in between is seen at the next call.
-  const std::uint64_t version = client_.resolver().version().load(std::memory_order_acquire);
-  if (!slot.set || slot.version != version) [[unlikely]] {
-    if (!name_) return std::unexpected(name_.error());
-    Task<Result<NodeList>> asked = client_.resolver().nodes(service_, context.deadline());
-    if (!asked.ready()) {
-      if (slot.own->pending >= client_.options().max_pending) return too_many_pending(*slot.own);
-      return attempt_when_known(slot, std::move(asked), version, OwnChoice(choice), context, messages);
-    }
-    Result<NodeList> nodes = take(std::move(asked));
-    if (!nodes) {
-      slot.set = SetPtr();
-      return std::unexpected(std::move(nodes.error()));
-    }
-    install(slot, std::move(*nodes), version);
+  const std::uint64_t version = version_.load(std::memory_order_acquire);
+  Task<Result<NodeList>> asked = client_.resolver().nodes(service_, context.deadline());
+  if (!asked.ready()) {
+    if (slot.own->pending >= client_.options().max_pending) return too_many_pending(*slot.own);
+    return attempt_when_known(slot, std::move(asked), version, OwnChoice(choice), context, messages);
   }
+  Result<NodeList> nodes = asked.take();
+  if (!nodes) {
+    slot.set = SetPtr();
+    return std::unexpected(std::move(nodes.error()));
+  }
+  install(slot, std::move(*nodes), version);
   return send(slot, choice, context, messages);
 }
 
@@ -306,7 +322,7 @@ Result<std::size_t> Method::State::choose(Slot& slot, const CandidateSet& set, c
                                           const Context& context) {
   if (set.all.empty()) return std::unexpected(none_available(service_));
   const Clock::TimePoint now = slot.own->loop->now();
-  if (choice.filter && *choice.filter) return choose_filtered(slot, set, choice);
+  if (choice.filter) return choose_filtered(slot, set, choice);
   if (choice.pinned()) {
     const auto at = std::ranges::lower_bound(set.all, choice.uuid, {}, &Candidate::uuid);
     if (at == set.all.end() || at->uuid != choice.uuid) return std::unexpected(none_available(service_));
@@ -323,7 +339,7 @@ Result<std::size_t> Method::State::choose_filtered(Slot& slot, const CandidateSe
   for (std::size_t i = 0; i < set.all.size(); ++i) {
     const Candidate& candidate = set.all[i];
     if (choice.pinned() && candidate.uuid != choice.uuid) continue;
-    if (choice.filter && *choice.filter && !(*choice.filter)(*candidate.node)) continue;
+    if (choice.filter && !(*choice.filter)(*candidate.node)) continue;
     (candidate.health->set_aside(now) ? fit_but_aside : fit).push_back(i);
   }
   if (fit.empty()) fit.swap(fit_but_aside);
@@ -336,23 +352,25 @@ std::unexpected<Error> Method::State::too_many_pending(const PerLoop& own) const
                                                                   service_, endpoint_, own.pending)));
 }
 
-Task<Result<void>> Method::State::launch(PerLoop& own, Candidate& to, const Context& context,
-                                         const Messages& messages) {
+// Null, or why the call cannot begin.
+std::unique_ptr<Error> Method::State::prepare(PerLoop& own, Candidate& to) {
   const ClientOptions& options = client_.options();
-  if (own.pending >= options.max_pending) [[unlikely]] {
-    return too_many_pending(own);
-  }
-  if (own.nested >= options.max_nested) [[unlikely]] {
-    return std::unexpected(client_error(
+  if (own.pending >= options.max_pending) return std::make_unique<Error>(too_many_pending(own).error());
+  if (own.nested >= options.max_nested) {
+    return std::make_unique<Error>(client_error(
         code::kTooMany, fmt::format("call of {} {}: {} calls inside each other (max_nested); do they go in a circle?",
                                     service_, endpoint_, own.nested)));
   }
-  if (!to.route) [[unlikely]] {
-    to.route = client_.open(*to.node, *name_, *own.loop);
-    if (!to.route) {
-      return std::unexpected(
-          not_run(fmt::format("node {}: no transport reaches \"{}\"", to.node->id, to.node->address)));
-    }
+  if (!to.route) to.route = client_.open(*to.node, *name_, *own.loop);
+  if (to.route) return nullptr;
+  return std::make_unique<Error>(
+      not_run(fmt::format("node {}: no transport reaches \"{}\"", to.node->id, to.node->address)));
+}
+
+Task<Result<void>> Method::State::launch(PerLoop& own, Candidate& to, Context& context, const Messages& messages) {
+  const ClientOptions& options = client_.options();
+  if (!to.route || own.pending >= options.max_pending || own.nested >= options.max_nested) [[unlikely]] {
+    if (const auto refused = prepare(own, to)) return std::unexpected(*refused);
   }
   const Count nested(own.nested);
   return to.route->call(context, messages);
@@ -361,20 +379,25 @@ Task<Result<void>> Method::State::launch(PerLoop& own, Candidate& to, const Cont
 Task<Result<void>> Method::State::send(Slot& slot, const Choice& choice, const Context& context,
                                        const Messages& messages) {
   const SetPtr set = slot.set;  // A nested call may replace it.
-  const Result<std::size_t> index = choose(slot, *set, choice, context);
-  if (!index) return std::unexpected(index.error());
-  Candidate& to = set->all[*index];
-  Task<Result<void>> call = launch(*slot.own, to, context, messages);
-  if (call.ready()) {
-    Result<void> done = take(std::move(call));
-    if (done) [[likely]] {
-      to.health->worked();
-      return done;
-    }
-    if (!is_not_run(done.error())) return done;
-    call = std::move(done);
+  std::size_t index = 0;
+  if (choice.plain() && !slot.picker && !set->all.empty()) [[likely]] {
+    index = pick_random(set->all, slot.own->loop->now(), *slot.own->random);
+  } else {
+    const Result<std::size_t> chosen = choose(slot, *set, choice, context);
+    if (!chosen) return std::unexpected(chosen.error());
+    index = *chosen;
   }
-  return finish(slot, set, *index, std::move(call), choice.pinned(), choice.filter ? *choice.filter : Filter(), context,
+  Candidate& to = set->all[index];
+  Context seen = context;
+  Task<Result<void>> call = launch(*slot.own, to, seen, messages);
+  if (const Result<void>* done = call.peek()) [[likely]] {
+    if (*done) [[likely]] {
+      to.health->worked();
+      return call;
+    }
+    if (!is_not_run(done->error())) return call;
+  }
+  return finish(slot, set, index, std::move(call), choice.pinned(), choice.filter ? *choice.filter : Filter(), context,
                 messages);
 }
 
@@ -398,10 +421,11 @@ Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t ind
     const Clock::TimePoint now = own.loop->now();
     to.health->failed(now);
     if (pinned || tried >= set->all.size() || context.deadline().expired(now)) co_return done;
-    const Result<std::size_t> next = choose_filtered(slot, *set, {{}, &filter});
+    const Result<std::size_t> next = choose_filtered(slot, *set, {{}, filter ? &filter : nullptr});
     if (!next || set->all[*next].health->set_aside(now)) co_return done;
     index = *next;
-    call = launch(own, set->all[index], context, messages);
+    Context seen = context;
+    call = launch(own, set->all[index], seen, messages);
   }
 }
 

@@ -2,23 +2,6 @@
 
 namespace mg::rpc {
 
-// What a pool is; stays until the pool and all that were taken from it are gone.
-struct Exchange::Core {
-  const MessageLite* request;
-  const MessageLite* reply;
-  Exchange* free = nullptr;
-  std::uint32_t free_count = 0;
-  std::uint32_t taken = 0;
-  bool closed = false;
-};
-
-const Exchange::MessageLite* Exchange::request_type() const noexcept {
-  return core_->request;
-}
-const Exchange::MessageLite* Exchange::reply_type() const noexcept {
-  return core_->reply;
-}
-
 void Exchange::release() noexcept {
   Core& core = *core_;
   --core.taken;
@@ -51,21 +34,13 @@ ExchangePool::~ExchangePool() {
   if (core_->taken == 0) delete core_;
 }
 
-ExchangePtr ExchangePool::take() {
+ExchangePtr ExchangePool::make() {
   ++core_->taken;
-  if (core_->free) {
-    --core_->free_count;
-    return ExchangePtr(std::exchange(core_->free, core_->free->next_));
-  }
   auto* made = new Exchange;
   made->request_.reset(core_->request->New());
   made->reply_.reset(core_->reply->New());
   made->core_ = core_;
   return ExchangePtr(made);
-}
-
-bool ExchangePool::makes(const MessageLite* request, const MessageLite* reply) const noexcept {
-  return core_->request == request && core_->reply == reply;
 }
 
 }  // namespace mg::rpc

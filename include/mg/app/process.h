@@ -59,7 +59,8 @@ class Process {
   int run(int argc, const char* const* argv);
 
   // The same in steps and without signals, for tests and programs that do more: start() returns when all apps have
-  // started, with all loops on threads of their own. Shape: arguments without the program's name.
+  // started, with all loops on threads of their own. Shape: arguments without the program's name; the environment does
+  // not count.
   // Errors: kInvalid  a flag · whatever kept an app from starting; everything is stopped again then
   Result<void> start(std::span<const char* const> arguments = {});
   // Waits until everything has stopped. Returns: an exit_code.

@@ -24,13 +24,21 @@ class Exchange {
   MessageLite& request() noexcept { return *request_; }
   MessageLite& reply() noexcept { return *reply_; }
   // Default instances of the two types; an address stands for a type.
-  const MessageLite* request_type() const noexcept;
-  const MessageLite* reply_type() const noexcept;
+  const MessageLite* request_type() const noexcept { return core_->request; }
+  const MessageLite* reply_type() const noexcept { return core_->reply; }
 
  private:
   friend class ExchangePool;
   friend class ExchangePtr;
-  struct Core;
+  // What a pool is; stays until the pool and all that were taken from it are gone.
+  struct Core {
+    const MessageLite* request;
+    const MessageLite* reply;
+    Exchange* free = nullptr;
+    std::uint32_t free_count = 0;
+    std::uint32_t taken = 0;
+    bool closed = false;
+  };
   void release() noexcept;
 
   std::unique_ptr<MessageLite> request_;
@@ -81,10 +89,21 @@ class ExchangePool {
   ExchangePool& operator=(const ExchangePool&) = delete;
   ~ExchangePool();
 
-  ExchangePtr take();
-  bool makes(const MessageLite* request, const MessageLite* reply) const noexcept;
+  ExchangePtr take() {
+    if (!core_->free) [[unlikely]] {
+      return make();
+    }
+    ++core_->taken;
+    --core_->free_count;
+    return ExchangePtr(std::exchange(core_->free, core_->free->next_));
+  }
+  bool makes(const MessageLite* request, const MessageLite* reply) const noexcept {
+    return core_->request == request && core_->reply == reply;
+  }
 
  private:
+  ExchangePtr make();
+
   Exchange::Core* core_;
 };
 

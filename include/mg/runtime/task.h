@@ -134,6 +134,8 @@ class [[nodiscard]] Task {
   }
   // What awaiting gives, for a task that is ready().
   T take() { return Awaiter(*this).await_resume(); }
+  // The value of a task made from one, which stays in it; null for a coroutine.
+  const Value* peek() const noexcept { return handle_ || !value_ ? nullptr : &*value_; }
 
   class Awaiter {
    public:

@@ -16,11 +16,6 @@ namespace {
 
 constexpr std::string_view kHere = "local";
 
-template <class T>
-T take(Task<T>&& task) {
-  return std::move(task).operator co_await().await_resume();
-}
-
 // A coroutine that starts at once and frees itself at its end.
 struct Detached {
   struct promise_type {
@@ -139,14 +134,13 @@ class LocalRoute final : public Route {
     pool_ = std::make_unique<ExchangePool>(*handler_->request, *handler_->reply);
   }
 
-  Task<Result<void>> call(const Context& context, const Messages& messages) override {
+  Task<Result<void>> call(Context& context, const Messages& messages) override {
     if (own_->calls.closed()) [[unlikely]] {
-      return std::unexpected(not_run(fmt::format("node {}: stopped, the request did not run", endpoint_->id)));
+      return stopped();
     }
     if (direct_ && same_types(messages)) [[likely]] {
-      Context seen = context;
-      seen.set_peer(caller_, kHere);
-      return invoke_immediate(seen, *messages.request, *messages.reply);
+      context.set_peer(caller_, kHere);
+      return invoke_immediate(context, *messages.request, *messages.reply);
     }
     if (unknown_) return std::unexpected(*unknown_);
     return call_running(context, messages);
@@ -164,12 +158,19 @@ class LocalRoute final : public Route {
     try {
       Result<void> done = handler_->invoke_immediate(handler_->target.get(), context, request, reply);
       if (!done) [[unlikely]] {
-        done = std::unexpected(handler_error(std::move(done.error()), endpoint_->uuid));
+        complete(done);
       }
       return done;
     } catch (...) {
-      return std::unexpected(panic_error(std::current_exception()));
+      return panicked();
     }
+  }
+  [[gnu::noinline]] void complete(Result<void>& done) {
+    done = std::unexpected(handler_error(std::move(done.error()), endpoint_->uuid));
+  }
+  [[gnu::noinline]] static Result<void> panicked() { return std::unexpected(panic_error(std::current_exception())); }
+  [[gnu::noinline]] Result<void> stopped() const {
+    return std::unexpected(not_run(fmt::format("node {}: stopped, the request did not run", endpoint_->id)));
   }
 
   Task<Result<void>> call_running(const Context& context, const Messages& messages);
@@ -238,7 +239,7 @@ Task<Result<void>> LocalRoute::call_running(const Context& context, const Messag
                                                running->exchange->reply());
     task.start();
     if (task.ready()) {
-      settle(*running, *endpoint_, take(std::move(task)));
+      settle(*running, *endpoint_, task.take());
     } else {
       drive(running, *endpoint_, std::move(task));
     }
