@@ -26,22 +26,43 @@ void Forward::start(mg::Runtime& runtime) {
 
 mg::Task<mg::Result<void>> Forward::protocol(const mg::rpc::Context& context, const game::InForwardProtocol& in,
                                              game::OutForwardProtocol& out) {
-  mg::AgentMeta player{mg::Meta(context.meta())};
+  const mg::AgentMeta& player = context.own_meta();
   if (in.cmd() != kLogin && player.account_id() == 0) {
-    co_return mg::fail(mg::code::kUnauthorized, "Game Login Unauthorized");
+    return mg::fail(mg::code::kUnauthorized, "Game Login Unauthorized");
   }
   // One message of a player at a time, in order.
   mg::Mailbox& mailbox = *mailboxes_[mg::Loop::current()->index()];
-  const auto turn = co_await mailbox.enter(mailbox_key(player.client_id()), context.deadline());
-  if (!turn) co_return std::unexpected(turn.error());
+  const std::uint64_t key = mailbox_key(player.client_id());
+  auto turn = mailbox.try_enter(key);
+  if (!turn) return handle_in_turn(mailbox, key, context, in, out);
+  auto called = router_.call(context.own_meta(), in.cmd(), in.data(), *out.mutable_data());
+  called.start();
+  if (!called.ready()) return answer_later(std::move(*turn), std::move(called), in, out);
+  return answer(called.take(), in, out);
+}
 
-  const auto done = co_await router_.call(player, in.cmd(), in.data(), *out.mutable_data());
-  if (!done) {
-    mg::log::debug("command {} of {}: {}", in.cmd(), player.client_id(), mg::to_json(done.error()));
+mg::Task<mg::Result<void>> Forward::handle_in_turn(mg::Mailbox& mailbox, std::uint64_t key,
+                                                   const mg::rpc::Context& context, const game::InForwardProtocol& in,
+                                                   game::OutForwardProtocol& out) {
+  const auto turn = co_await mailbox.enter(key, context.deadline());
+  if (!turn) co_return std::unexpected(turn.error());
+  co_return answer(co_await router_.call(context.own_meta(), in.cmd(), in.data(), *out.mutable_data()), in, out);
+}
+
+mg::Task<mg::Result<void>> Forward::answer_later(mg::Mailbox::Turn, mg::Task<mg::Result<void>> called,
+                                                 const game::InForwardProtocol& in, game::OutForwardProtocol& out) {
+  co_return answer(co_await std::move(called), in, out);
+}
+
+// A handler's error is the reply's code; the call itself went well.
+mg::Result<void> Forward::answer(const mg::Result<void>& done, const game::InForwardProtocol& in,
+                                 game::OutForwardProtocol& out) {
+  if (!done) [[unlikely]] {
+    mg::log::debug("command {}: {}", in.cmd(), mg::to_json(done.error()));
     out.set_code(static_cast<std::uint32_t>(done.error().code));
     out.mutable_data()->clear();
   }
-  co_return mg::Result<void>();
+  return {};
 }
 
 mg::Result<void> Forward::offline(const mg::rpc::Context& context, const game::InForwardOffline&,

@@ -33,6 +33,13 @@ class Forward {
                            game::OutForwardOffline& out);
 
  private:
+  mg::Task<mg::Result<void>> handle_in_turn(mg::Mailbox& mailbox, std::uint64_t key, const mg::rpc::Context& context,
+                                            const game::InForwardProtocol& in, game::OutForwardProtocol& out);
+  static mg::Task<mg::Result<void>> answer_later(mg::Mailbox::Turn turn, mg::Task<mg::Result<void>> called,
+                                                 const game::InForwardProtocol& in, game::OutForwardProtocol& out);
+  static mg::Result<void> answer(const mg::Result<void>& done, const game::InForwardProtocol& in,
+                                 game::OutForwardProtocol& out);
+
   const mg::protocol::Router& router_;
   World& world_;
   std::vector<std::unique_ptr<mg::Mailbox>> mailboxes_;  // By loop.

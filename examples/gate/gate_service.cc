@@ -40,14 +40,16 @@ mg::Result<void> GateService::start() {
 
 // A player's message goes to the game, and its answer back. An error closes the client.
 mg::Task<mg::Result<void>> GateService::forward(Client& client, const mg::agent::Packet& in, mg::agent::Reply& out) {
-  const mg::AgentMeta player = client.meta_here();
   auto call = protocol_.make_call<game::InForwardProtocol, game::OutForwardProtocol>();
   call.request().set_cmd(in.head.cmd);
   call.request().mutable_data()->assign(mg::as_text(in.payload));
-  if (auto done = co_await call.send(mg::rpc::Context(player)); !done) co_return done;
-  out.code = call.reply().code();
-  out.data.swap(*call.reply().mutable_data());
-  co_return mg::Result<void>();
+  auto sent = call.send(mg::rpc::Context(client.meta_here()));
+  return mg::then(std::move(sent), [call = std::move(call), &out](mg::Result<void> done) mutable {
+    if (!done) return done;
+    out.code = call.reply().code();
+    out.data.swap(*call.reply().mutable_data());
+    return done;
+  });
 }
 
 mg::Task<void> GateService::offline(ClientPtr client) {

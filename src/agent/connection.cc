@@ -110,10 +110,20 @@ Task<void> Connection::serve() {
 
 // Handles what has been received, up to the point where something has to be waited for.
 Connection::Wait Connection::advance() {
+  // Messages that are handled at once take turns in it.
+  struct Lease {
+    LoopState& state;
+    WorkPtr work;
+    ~Lease() {
+      if (work) state.give_work(std::move(work));
+    }
+  };
+  Lease lease{state_, {}};
   while (!closing_) {
     stream_.consume(std::exchange(consumed_, 0));
     if (stream_.closed()) return {.kind = Wait::kInput};  // Which says why.
-    const FrameStep step = framer_->next(stream_.input(), stream_);
+    if (!lease.work) lease.work = state_.take_work();
+    const FrameStep step = framer_->next(stream_.input(), stream_, lease.work->packet);
     switch (step.kind) {
       case FrameStep::kNeedMore:
         stream_.consume(step.consumed);
@@ -128,7 +138,8 @@ Connection::Wait Connection::advance() {
         partial_since_ = {};
         consumed_ = static_cast<std::uint32_t>(step.consumed);
         state_.messages_in.add();
-        Task<void> task = over_rate(step.payload.size()) || congested() ? handle_when_allowed(step) : handle(step);
+        const bool later = over_rate(lease.work->packet.payload.size()) || congested();
+        Task<void> task = later ? handle_when_allowed(std::move(lease.work)) : handle(lease.work);
         if (!task.ready()) return {.kind = Wait::kTask, .task = std::move(task)};
         break;
       }
@@ -210,16 +221,26 @@ void Connection::set_reason(std::string_view reason) {
 
 // --- messages --------------------------------------------------------------------------------------------------------
 
-// Hands a message on. A handler that is done at once costs no coroutine here.
-Task<void> Connection::handle(const FrameStep& step) {
-  if (gate_.options.depth > 1) return handle_ahead(step);
-  WorkPtr work = state_.take_work();
-  work->packet = {step.head, step.payload};
-  Task<Result<void>> task = gate_.on_receive(*client_, work->packet, work->reply);
+// Starts the handler, which may throw instead of giving a task.
+Task<Result<void>> Connection::start_handler(Work& work) {
+  try {
+    Task<Result<void>> task = gate_.on_receive(*client_, work.packet, work.reply);
+    task.start();
+    return task;
+  } catch (const std::exception& e) {
+    return fail(code::kServer, "{}", e.what());
+  } catch (...) {
+    return fail(code::kServer, "the handler threw something that is no exception");
+  }
+}
+
+// Hands a message on. A handler that is done at once costs no coroutine here, and leaves `work` to be used again.
+Task<void> Connection::handle(WorkPtr& work) {
+  if (gate_.options.depth > 1) return handle_ahead(std::move(work));
   busy_ = true;
-  task.start();
+  Task<Result<void>> task = start_handler(*work);
   if (!task.ready()) return handle_later(std::move(work), std::move(task));
-  finish(std::move(work), task);
+  finish(*work, task);
   return Task<void>::done();
 }
 
@@ -232,7 +253,8 @@ Task<void> Connection::handle_later(WorkPtr work, Task<Result<void>> task) {
   };
   co_await Ready{task.operator co_await()};
   last_received_ = state_.loop.now();  // Nothing was read meanwhile; that is not the peer's silence.
-  finish(std::move(work), task);
+  finish(*work, task);
+  state_.give_work(std::move(work));
 }
 
 namespace {
@@ -252,31 +274,36 @@ std::optional<std::string> failure_of(Task<Result<void>>& task) {
 
 }  // namespace
 
-void Connection::finish(WorkPtr work, Task<Result<void>>& task) {
+void Connection::finish(Work& work, Task<Result<void>>& task) {
   busy_ = false;
-  if (const auto failure = failure_of(task)) {
+  if (task.succeeded()) [[likely]] {
+    answer(work.packet.head, work.reply);
+  } else if (const auto failure = failure_of(task)) {
     close(*failure, Farewell::kError);
   } else {
-    answer(work->packet.head, work->reply);
+    answer(work.packet.head, work.reply);
   }
-  state_.give_work(std::move(work));
+  work.clear();
   if (draining_) close("stopping", Farewell::kGoingAway);
 }
 
 // Forwarded ahead: the message gets a copy of its own and the next one is read meanwhile.
-Task<void> Connection::handle_ahead(FrameStep step) {
+Task<void> Connection::handle_ahead(WorkPtr work) {
   if (!pipeline_) {
     pipeline_ = std::make_unique<Pipeline>();
     pipeline_->slots.resize(gate_.options.depth);
   }
   co_await pipeline_room();
-  if (closing_) co_return;
+  if (closing_) {
+    state_.give_work(std::move(work));
+    co_return;
+  }
   Pipeline& pipeline = *pipeline_;
   Slot& slot = pipeline.slots[(pipeline.first + pipeline.count) % pipeline.slots.size()];
   ++pipeline.count;
-  slot.payload.assign(as_text(step.payload));
-  slot.work = state_.take_work();
-  slot.work->packet = {step.head, as_bytes(slot.payload)};
+  slot.payload.assign(as_text(work->packet.payload));
+  slot.work = std::move(work);
+  slot.work->packet.payload = as_bytes(slot.payload);
   slot.done = false;
   spawn(run_slot(&slot));
 }
@@ -284,7 +311,7 @@ Task<void> Connection::handle_ahead(FrameStep step) {
 Task<void> Connection::run_slot(Slot* slot) {
   const ClientPtr client = client_;
   {
-    Task<Result<void>> task = gate_.on_receive(*client, slot->work->packet, slot->work->reply);
+    Task<Result<void>> task = start_handler(*slot->work);
     try {
       if (const Result<void> done = co_await task; !done) slot->failure = to_json(done.error());
     } catch (const std::exception& e) {
@@ -355,7 +382,7 @@ bool Connection::over_rate(std::size_t octets) {
 }
 
 // A client over its rate is read slower; one that does not take its answers, not at all until it does.
-Task<void> Connection::handle_when_allowed(FrameStep step) {
+Task<void> Connection::handle_when_allowed(WorkPtr work) {
   const TimePoint allowed = std::max(rate_messages_, rate_octets_) - std::chrono::seconds(1);
   if (allowed > state_.loop.now()) {
     state_.throttled.add();
@@ -365,7 +392,8 @@ Task<void> Connection::handle_when_allowed(FrameStep step) {
   }
   if (congested()) co_await Writable{*this};
   last_received_ = state_.loop.now();
-  if (!closing_) co_await handle(step);
+  if (!closing_) co_await handle(work);
+  if (work) state_.give_work(std::move(work));
 }
 
 // --- writing ---------------------------------------------------------------------------------------------------------

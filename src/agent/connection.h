@@ -59,11 +59,12 @@ class Connection final : private StreamObserver {
   Task<void> serve();
   Wait advance();
   bool received(Stream::Input input);
-  Task<void> handle(const FrameStep& step);
+  Task<Result<void>> start_handler(Work& work);
+  Task<void> handle(WorkPtr& work);
   Task<void> handle_later(WorkPtr work, Task<Result<void>> task);
-  Task<void> handle_ahead(FrameStep step);
-  void finish(WorkPtr work, Task<Result<void>>& task);
-  Task<void> handle_when_allowed(FrameStep step);
+  Task<void> handle_ahead(WorkPtr work);
+  void finish(Work& work, Task<Result<void>>& task);
+  Task<void> handle_when_allowed(WorkPtr work);
   Task<void> run_slot(Slot* slot);
   Task<void> pipeline_room();
   Task<void> pipeline_empty();

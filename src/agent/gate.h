@@ -40,6 +40,15 @@ using TextMap = boost::unordered_flat_map<std::string, Value, TextHash, std::equ
 struct Work {
   Packet packet;
   Reply reply;
+
+  // Ready for the next message; an answer that grew large gives its room back.
+  void clear() {
+    constexpr std::size_t kKeepOctets = 64 * 1024;
+    reply.code = 0;
+    reply.data.clear();
+    if (reply.data.capacity() > kKeepOctets) [[unlikely]]
+      reply.data.shrink_to_fit();
+  }
 };
 using WorkPtr = std::unique_ptr<Work>;
 

@@ -70,10 +70,8 @@ WorkPtr LoopState::take_work() {
 
 void LoopState::give_work(WorkPtr work) {
   constexpr std::size_t kKeep = 1024;
-  constexpr std::size_t kKeepOctets = 64 * 1024;  // A body that grew over this gives its room back.
-  if (free_work.size() >= kKeep || work->reply.data.capacity() > kKeepOctets) return;
-  work->reply.code = 0;
-  work->reply.data.clear();
+  if (free_work.size() >= kKeep) return;
+  work->clear();
   free_work.push_back(std::move(work));
 }
 

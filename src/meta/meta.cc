@@ -25,6 +25,9 @@ constexpr std::array<std::string_view, 17> kNames = {
     // clang-format on
 };
 constexpr std::uint8_t kOtherKey = 255;
+static_assert(kNames[static_cast<std::size_t>(detail::KnownKey::kRoleId)] == meta_key::kRoleId &&
+              kNames[static_cast<std::size_t>(detail::KnownKey::kAccountId)] == meta_key::kAccountId &&
+              kNames[static_cast<std::size_t>(detail::KnownKey::kClientId)] == meta_key::kClientId);
 
 // A perfect hash of kNames: no two share a slot (checked below).
 constexpr std::size_t kSlots = 64;
@@ -210,6 +213,21 @@ std::string_view Meta::get(std::string_view key) const {
   return find(id_of(key), key, at) ? at.value() : std::string_view();
 }
 
+std::string_view Meta::get(detail::KnownKey key) const {
+  if (block_ == nullptr) return {};
+  const auto wanted = static_cast<std::uint8_t>(key);
+  const char* at = block_->entries();
+  const char* const end = at + block_->used;
+  while (at != end) {
+    const auto id = static_cast<std::uint8_t>(*at++);
+    if (id > wanted) break;
+    const std::size_t length = read_length(at);
+    if (id == wanted) return {at, length};
+    at += length;
+  }
+  return {};
+}
+
 bool Meta::has(std::string_view key) const {
   Cursor at;
   return find(id_of(key), key, at);
@@ -315,6 +333,9 @@ bool Meta::merge(const Meta& over) {
 }
 
 std::int64_t Meta::get_int64(std::string_view key) const {
+  return parse_int64(get(key));
+}
+std::int64_t Meta::get_int64(detail::KnownKey key) const {
   return parse_int64(get(key));
 }
 std::int32_t Meta::get_int32(std::string_view key) const {

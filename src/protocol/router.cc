@@ -248,7 +248,7 @@ Result<void> Router::read(MessagePair& pair, std::string_view body) const {
   return {};
 }
 
-Result<void> Router::finish(MessagePair& pair, Result<void> result, ReplyTo reply) const {
+Result<void> Router::finish(MessagePair& pair, Result<void> result, const ReplyTo& reply) const {
   if (!result) [[unlikely]] {
     Error& error = result.error();
     if (error.code <= 0) {

@@ -149,7 +149,8 @@ class Method::State {
     }
   }
 
-  Task<Result<void>> start(const Choice& choice, const Context& context, const Messages& messages);
+  // `context` is the callee's to complete.
+  Task<Result<void>> start(const Choice& choice, Context& context, const Messages& messages);
   ExchangePtr lease(const MessageLite& request, const MessageLite& reply);
 
  private:
@@ -179,7 +180,7 @@ class Method::State {
   std::unexpected<Error> too_many_pending(const PerLoop& own) const;
   Result<std::size_t> choose_filtered(Slot& slot, const CandidateSet& set, const Choice& choice);
   std::unique_ptr<Error> prepare(PerLoop& own, Candidate& to);
-  Task<Result<void>> launch(PerLoop& own, Candidate& to, Context& context, const Messages& messages);
+  Task<Result<void>> launch(PerLoop& own, Candidate& to, const Context& context, const Messages& messages);
   Task<Result<void>> finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call, bool pinned,
                             Filter filter, Context context, Messages messages);
 
@@ -230,25 +231,24 @@ ExchangePtr Method::State::lease(const MessageLite& request, const MessageLite& 
 }
 
 // The path of every message. What is rare is in functions of its own.
-Task<Result<void>> Method::State::start(const Choice& choice, const Context& context, const Messages& messages) {
+Task<Result<void>> Method::State::start(const Choice& choice, Context& context, const Messages& messages) {
   Slot* const slot = here();
   if (!slot) [[unlikely]] {
     return outside();
   }
   const Clock::TimePoint now = slot->own->loop->now();
-  Context seen = context;
-  if (seen.deadline().is_never()) {
-    seen.set_deadline(Deadline::after(now, client_.options().timeout));
-  } else if (seen.deadline().expired(now)) [[unlikely]] {
+  if (context.deadline().is_never()) {
+    context.set_deadline(Deadline::after(now, client_.options().timeout));
+  } else if (context.deadline().expired(now)) [[unlikely]] {
     return std::unexpected(deadline_exceeded());
   }
   if (client_.options().retries != 0) [[unlikely]] {
-    return attempt_repeatedly(*slot, OwnChoice(choice), seen, messages);
+    return attempt_repeatedly(*slot, OwnChoice(choice), context, messages);
   }
   if (!known(*slot)) [[unlikely]] {
-    return learn_and_send(*slot, choice, seen, messages);
+    return learn_and_send(*slot, choice, context, messages);
   }
-  return send(*slot, choice, seen, messages);
+  return send(*slot, choice, context, messages);
 }
 
 std::unexpected<Error> Method::State::outside() const {
@@ -367,7 +367,8 @@ std::unique_ptr<Error> Method::State::prepare(PerLoop& own, Candidate& to) {
       not_run(fmt::format("node {}: no transport reaches \"{}\"", to.node->id, to.node->address)));
 }
 
-Task<Result<void>> Method::State::launch(PerLoop& own, Candidate& to, Context& context, const Messages& messages) {
+Task<Result<void>> Method::State::launch(PerLoop& own, Candidate& to, const Context& context,
+                                         const Messages& messages) {
   const ClientOptions& options = client_.options();
   if (!to.route || own.pending >= options.max_pending || own.nested >= options.max_nested) [[unlikely]] {
     if (const auto refused = prepare(own, to)) return std::unexpected(*refused);
@@ -388,15 +389,12 @@ Task<Result<void>> Method::State::send(Slot& slot, const Choice& choice, const C
     index = *chosen;
   }
   Candidate& to = set->all[index];
-  Context seen = context;
-  Task<Result<void>> call = launch(*slot.own, to, seen, messages);
-  if (const Result<void>* done = call.peek()) [[likely]] {
-    if (*done) [[likely]] {
-      to.health->worked();
-      return call;
-    }
-    if (!is_not_run(done->error())) return call;
+  Task<Result<void>> call = launch(*slot.own, to, context, messages);
+  if (call.succeeded()) [[likely]] {
+    to.health->worked();
+    return call;
   }
+  if (const Error* const error = call.error(); error && !is_not_run(*error)) return call;
   return finish(slot, set, index, std::move(call), choice.pinned(), choice.filter ? *choice.filter : Filter(), context,
                 messages);
 }
@@ -424,8 +422,7 @@ Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t ind
     const Result<std::size_t> next = choose_filtered(slot, *set, {{}, filter ? &filter : nullptr});
     if (!next || set->all[*next].health->set_aside(now)) co_return done;
     index = *next;
-    Context seen = context;
-    call = launch(own, set->all[index], seen, messages);
+    call = launch(own, set->all[index], context, messages);
   }
 }
 
@@ -465,10 +462,11 @@ Task<Result<void>> Client::call(const Target& target, std::string_view endpoint,
     }
     at = own->methods.emplace(own->key, method).first;
   }
-  return at->second->start({target.node, target.filter ? &target.filter : nullptr}, context, {&request, &reply});
+  Context seen = context;
+  return at->second->start({target.node, target.filter ? &target.filter : nullptr}, seen, {&request, &reply});
 }
 
-Task<Result<void>> Method::start(std::string_view uuid, const Context& context, const Messages& messages) const {
+Task<Result<void>> Method::start(std::string_view uuid, Context& context, const Messages& messages) const {
   return state_->start({uuid, nullptr}, context, messages);
 }
 

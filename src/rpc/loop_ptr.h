@@ -1,4 +1,5 @@
-// Shared ownership within one loop: counted in the object, without atomics.
+// Shared ownership within one loop: counted in the object, without atomics. The last one deletes it, or gives it to
+// T::recycle(T*) if there is one.
 //
 //   struct Set : Counted { ... };
 //   LoopPtr<Set> set(new Set);
@@ -36,7 +37,13 @@ class LoopPtr {
     return *this;
   }
   ~LoopPtr() {
-    if (object_ && --object_->references_ == 0) delete object_;
+    if (object_ && --object_->references_ == 0) {
+      if constexpr (requires { T::recycle(object_); }) {
+        T::recycle(object_);
+      } else {
+        delete object_;
+      }
+    }
   }
 
   T* get() const noexcept { return object_; }

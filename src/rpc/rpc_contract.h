@@ -206,6 +206,14 @@ class RpcContract : public ::testing::TestWithParam<RpcBackend> {
       out.set_value(in.value());
       return {};
     });
+    add("Test.ChangeMeta", [](const Context& context, const StringValue& in, StringValue& out) -> Task<Result<void>> {
+      AgentMeta& own = context.own_meta();
+      const std::string before(own.get("Room"));
+      own.set("Room", in.value());
+      co_await Loop::current()->yield();
+      out.set_value(fmt::format("{} {} {}", before, own.get("Room"), context.meta().get("Room")));
+      co_return Result<void>();
+    });
     add("Test.Who", [&game](const Context&, const StringValue&, StringValue& out) -> Result<void> {
       ++game.calls;
       out.set_value(game.uuid);
@@ -270,6 +278,18 @@ TEST_P(RpcContract, HandlerSeesMetadataCallerAndDeadline) {
   EXPECT_EQ(game.seen, "gate");
   EXPECT_LE(game.deadline, deadline);
   EXPECT_GT(game.deadline, in(std::chrono::seconds(0)));
+}
+
+TEST_P(RpcContract, AHandlersChangesOfItsMetadataAreItsOwn) {
+  serve("a");
+  const Meta meta{{"Room", "7"}};
+  for (const char* room : {"8", "9"}) {
+    StringValue in, out;
+    in.set_value(room);
+    ASSERT_TRUE(call({.service = "game"}, "Test.ChangeMeta", Context(meta), in, out));
+    EXPECT_EQ(out.value(), fmt::format("7 {0} {0}", room));
+    EXPECT_EQ(meta.get("Room"), "7");
+  }
 }
 
 TEST_P(RpcContract, CallWithoutDeadlineGetsTheClientsTimeout) {

@@ -27,7 +27,7 @@ thread_local Loop* current_loop = nullptr;
 
 // The batch of events being handed out.
 struct Loop::Events {
-  static constexpr int kMost = 512;
+  static constexpr int kMost = 64;
   std::array<epoll_event, kMost> items;
   int count = 0;
   int next = 0;

@@ -58,6 +58,19 @@ TEST_F(MailboxTest, LetsOneInPerKeyAndOthersByOtherKeys) {
   EXPECT_EQ(mailbox_.keys(), 0u);
 }
 
+TEST_F(MailboxTest, AFreeTurnCanBeHadWithoutWaiting) {
+  auto turn = mailbox_.try_enter(1);
+  ASSERT_TRUE(turn);
+  EXPECT_FALSE(mailbox_.try_enter(1));
+  spawn(note(mailbox_, 1, 10, order_));
+  turn->release();
+  EXPECT_FALSE(mailbox_.try_enter(1));  // Who waits has it.
+  loop_.poll();
+  EXPECT_EQ(order_, std::vector{10});
+  EXPECT_TRUE(mailbox_.try_enter(1));
+  EXPECT_EQ(mailbox_.keys(), 0u);
+}
+
 TEST_F(MailboxTest, GivesTurnsInTheOrderOfAsking) {
   auto turn = take(7);
   for (int i = 0; i < 100; ++i) spawn(note(mailbox_, 7, i, order_));

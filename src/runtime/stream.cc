@@ -14,7 +14,7 @@ namespace mg {
 namespace {
 
 constexpr std::size_t kReadBlock = 16 * 1024;
-constexpr std::size_t kFirstWriteBlock = 4 * 1024;
+constexpr std::size_t kFirstWriteBlock = 2 * 1024;
 // After so many octets in one turn a stream lets the others go first.
 constexpr std::uint32_t kOctetsPerTurn = 256 * 1024;
 

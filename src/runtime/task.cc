@@ -64,13 +64,6 @@ class FramePool {
   std::array<Class, kClasses> classes_{};
 };
 
-#ifdef MG_PLAIN_FRAMES
-bool pools_wanted() {
-  static const bool wanted = std::getenv("MG_POOLS") != nullptr;
-  return wanted;
-}
-#endif
-
 FramePool& frames() {
   thread_local FramePool pool;
   return pool;
@@ -79,14 +72,21 @@ FramePool& frames() {
 }  // namespace
 
 #ifdef MG_PLAIN_FRAMES
-// Plain allocations, so that a use after the end is found; MG_POOLS=1 in the environment pools all the same.
+bool pooling() noexcept {
+  static const bool wanted = std::getenv("MG_POOLS") != nullptr;
+  return wanted;
+}
+// Plain allocations, so that a use after the end is found.
 void* allocate_frame(std::size_t size) {
-  return pools_wanted() ? frames().take(size) : ::operator new(size);
+  return pooling() ? frames().take(size) : ::operator new(size);
 }
 void free_frame(void* frame, std::size_t size) noexcept {
-  pools_wanted() ? frames().give(frame, size) : ::operator delete(frame);
+  pooling() ? frames().give(frame, size) : ::operator delete(frame);
 }
 #else
+bool pooling() noexcept {
+  return true;
+}
 void* allocate_frame(std::size_t size) {
   return frames().take(size);
 }

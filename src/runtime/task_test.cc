@@ -198,6 +198,50 @@ TEST(Task, StartedEarlyItIsReadyWhenItDidNotWait) {
   EXPECT_TRUE(Task<void>::done().ready());
 }
 
+TEST(Task, AResultThatIsThereCanBeLookedAt) {
+  Task<Result<void>> good = Result<void>();
+  EXPECT_TRUE(good.succeeded());
+  EXPECT_EQ(good.error(), nullptr);
+  Task<Result<void>> bad = fail(code::kInvalid, "no");
+  EXPECT_FALSE(bad.succeeded());
+  ASSERT_NE(bad.error(), nullptr);
+  EXPECT_EQ(bad.error()->detail, "no");
+  Task<Result<void>> moved = std::move(bad);
+  const Result<void> taken = moved.take();
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().detail, "no");
+  good = fail(code::kInvalid, "other");
+  EXPECT_EQ(good.take().error().detail, "other");
+  Task<Result<void>> later = []() -> Task<Result<void>> { co_return Result<void>(); }();
+  EXPECT_FALSE(later.succeeded());
+  EXPECT_EQ(later.error(), nullptr);
+}
+
+TEST(Task, ThenGoesOnAtOnceWhereNothingWaits) {
+  Task<int> doubled = then(value(7), [](int n) { return 2 * n; });
+  ASSERT_TRUE(doubled.ready());
+  EXPECT_EQ(doubled.take(), 14);
+  EXPECT_THROW((void)then(thrower(), [](int n) { return n; }), std::runtime_error);
+
+  Loop loop;
+  int got = 0;
+  const auto kept = std::make_shared<int>(0);
+  const std::weak_ptr<int> watch = kept;
+  spawn([](Task<int> task, int& out) -> Task<void> { out = co_await std::move(task); }(
+                                         then(
+                                             [](Loop& on) -> Task<int> {
+                                               co_await on.yield();
+                                               co_return 20;
+                                             }(loop),
+                                             [held = std::shared_ptr<int>(kept)](int n) { return n + 1 + *held; }),
+                                         got));
+  EXPECT_EQ(got, 0);
+  EXPECT_EQ(watch.use_count(), 2);
+  loop.poll();
+  EXPECT_EQ(got, 21);
+  EXPECT_EQ(watch.use_count(), 1);
+}
+
 Task<int> hop_and_return(Loop& loop, int n) {
   co_await loop.resume_here();
   co_return n;

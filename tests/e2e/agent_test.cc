@@ -20,7 +20,8 @@ using test::kPatience;
 using test::Player;
 using namespace std::chrono_literals;
 
-constexpr std::uint32_t kEcho = 1, kLogin = 2, kFail = 3, kThrow = 4, kHold = 5, kSilent = 6, kBig = 7, kCode = 8;
+constexpr std::uint32_t kEcho = 1, kLogin = 2, kFail = 3, kThrow = 4, kHold = 5, kSilent = 6, kBig = 7, kCode = 8,
+                        kThrowAtOnce = 9;
 
 class AgentTest : public testing::TestWithParam<Player::Transport> {
  protected:
@@ -42,7 +43,10 @@ class AgentTest : public testing::TestWithParam<Player::Transport> {
       note([&] { gone_.emplace_back(client->id(), reason); });
       co_return;
     });
-    agent_->on_receive([this](Client& client, const Packet& in, Reply& out) { return serve(client, in, out); });
+    agent_->on_receive([this](Client& client, const Packet& in, Reply& out) {
+      if (in.head.cmd == kThrowAtOnce) throw std::runtime_error("no coroutine");
+      return serve(client, in, out);
+    });
     const auto started = agent_->start(runtime_, "gate", "node");
     ASSERT_TRUE(started) << to_json(started.error());
     ASSERT_TRUE(runtime_.start());
@@ -229,6 +233,10 @@ TEST_P(AgentTest, AHandlersErrorOrExceptionClosesTheClientWithoutAReply) {
   second->say(1, kThrow, "");
   EXPECT_FALSE(second->hear());
   EXPECT_EQ(reason(1), "handler");
+  auto third = join();
+  third->say(1, kThrowAtOnce, "");
+  EXPECT_FALSE(third->hear());
+  EXPECT_THAT(reason(2), testing::HasSubstr("no coroutine"));
 }
 
 TEST_P(AgentTest, ClosesWhoDoesNotLogInInTime) {

@@ -26,12 +26,6 @@ namespace mg::agent {
 struct Gate;
 struct LoopState;
 
-// A message from a client. Lifetime: until the on_receive task is done.
-struct Packet {
-  codec::ClientHead head;
-  Bytes payload;
-};
-
 // The answer to it, with the request's serial and cmd. Sent only if the code is not 0 or there is data.
 struct Reply {
   std::uint32_t code = 0;

@@ -18,20 +18,24 @@
 
 namespace mg::agent {
 
+// A message from a client. Lifetime: until the on_receive task is done.
+struct Packet {
+  codec::ClientHead head;
+  Bytes payload;
+};
+
 // What a framer found at the front of the octets.
 struct FrameStep {
   enum Kind : std::uint8_t {
     kNeedMore,  // Nothing whole: receive, until `want` octets are there in all (0: any).
     kConsumed,  // Something of the transport's own was done with: look again.
     kOpen,      // The handshake is over: the connection is a client now.
-    kPacket,    // `head` and `payload`.
+    kPacket,    // A packet.
     kClose,     // The connection ends, for `reason`; what had to be said to the peer has been written.
   };
   Kind kind = kNeedMore;
-  std::size_t consumed = 0;  // Octets at the front that are done with, once payload has been used.
+  std::size_t consumed = 0;  // Octets at the front that are done with, once the packet has been used.
   std::size_t want = 0;
-  codec::ClientHead head{};
-  Bytes payload{};            // Views the input, or the framer until its next call.
   std::string_view reason{};  // A literal.
 };
 
@@ -57,8 +61,9 @@ class Framer {
   virtual ~Framer() = default;
 
   // Looks at the octets received so far, which start where the last step's `consumed` ended. May write to `out`
-  // (handshake, pong, close).
-  virtual FrameStep next(MutableBytes in, Stream& out) = 0;
+  // (handshake, pong, close). A packet is put in `packet`; its payload views the input, or the framer until its next
+  // call.
+  virtual FrameStep next(MutableBytes in, Stream& out, Packet& packet) = 0;
   // Appends a packet to the connection's output.
   virtual void encode(const codec::ServerHead& head, Bytes payload, Stream& out) = 0;
   // A packet as it goes over the wire of every connection of this kind; empty when each connection has its own

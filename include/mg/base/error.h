@@ -47,8 +47,16 @@ struct [[nodiscard]] Error {
 template <class T = void>
 using Result = std::expected<T, Error>;
 
-// Status text of a code: ours, else the HTTP reason phrase, else "unknown". Threads: shared.
+// Status text of a code: of the language chosen (mg/utils/errors/language.h), else ours, else the HTTP reason phrase,
+// else "unknown". Threads: shared. Lifetime: of the process.
 std::string_view status_text(std::int32_t code);
+
+// HTTP reason phrase of a code, else "unknown".
+std::string_view http_reason(std::int32_t code);
+
+// Asked first for every status text; "" where it has none. One for the process; nullptr: none. Threads: shared.
+using StatusLookup = std::string_view (*)(std::int32_t code) noexcept;
+void set_status_lookup(StatusLookup lookup);
 
 // An error with the status text of its code.
 Error make_error(std::int32_t code, std::string detail);

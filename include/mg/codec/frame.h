@@ -4,6 +4,8 @@
 //   auto got = scan_client(received_so_far, options);              // the front of a TCP stream
 //   std::size_t size = encode_server(ServerHead{.serial = 7, .cmd = 1}, payload, options, out);
 //
+// They are inlined always: what they give is a hundred octets that, handed over in memory, cost more than they do.
+//
 // Sessions (and whoever may have a guard) use SessionCodec, which is these functions plus the state of a session.
 #pragma once
 
@@ -67,7 +69,7 @@ constexpr std::size_t head_bytes(const CodecOptions& options) {
 //                   "msg data length error…"  the size is over max_payload_bytes, or more than what is there
 // Threads: shared. Cost: no allocation but for errors; about 2 ns.
 template <PacketHead Head>
-Result<Decoded<Head>> decode(Bytes in, const CodecOptions& options) {
+[[gnu::always_inline]] inline Result<Decoded<Head>> decode(Bytes in, const CodecOptions& options) {
   const std::size_t head_size = head_bytes<Head>(options);
   if (in.size() < head_size) [[unlikely]]
     return detail::refuse_head_length(in.size(), head_size);
@@ -86,7 +88,7 @@ Result<Decoded<Head>> decode(Bytes in, const CodecOptions& options) {
 // may have moved meanwhile. Requires, Threads, Cost: as decode.
 // Errors: kInvalid  the mix octets that are there differ, or the size is over max_payload_bytes
 template <PacketHead Head>
-Result<Scanned<Head>> scan(Bytes in, const CodecOptions& options) {
+[[gnu::always_inline]] inline Result<Scanned<Head>> scan(Bytes in, const CodecOptions& options) {
   const std::size_t head_size = head_bytes<Head>(options);
   if (in.size() < head_size) {
     const std::size_t seen = in.size() < options.mix_size ? in.size() : options.mix_size;
@@ -114,7 +116,8 @@ void encode_head(const Head& head, std::size_t payload_bytes, const CodecOptions
 // Writes a packet to the front of `out`. Returns: its octets, head_bytes<Head>(options) + payload.size().
 // Requires: valid options; `out` has room for it; payload < 4 GiB and not in `out`. Cost: one copy of the payload.
 template <PacketHead Head>
-std::size_t encode(const Head& head, Bytes payload, const CodecOptions& options, MutableBytes out) {
+[[gnu::always_inline]] inline std::size_t encode(const Head& head, Bytes payload, const CodecOptions& options,
+                                                 MutableBytes out) {
   const std::size_t head_size = head_bytes<Head>(options);
   check(out.size() >= head_size + payload.size() && payload.size() <= 0xFFFFFFFF, "packet does not fit its buffer");
   encode_head(head, payload.size(), options, out.data());

@@ -36,14 +36,28 @@ class SessionCodec {
   // The packet at the front of a stream of which `in` has arrived. An octet that was in `in` once must be in it at the
   // next call as this one left it, until the packet it belongs to is whole.
   // Errors: kInvalid  as codec::scan; a serial that does not grow. Or the guard's. The session is over: close it.
-  Result<Scanned<In>> scan(MutableBytes in) {
+  [[gnu::always_inline]] Result<Scanned<In>> scan(MutableBytes in) {
     if (plain()) [[likely]]
       return codec::scan<In>(in, *options_);
     return scan_with_state(in);
   }
 
+  // The everyday case of scan() and decode(): a packet that is whole, and nothing to be looked at but itself. False,
+  // with head and payload as they were: ask those. Returns: its octets in `size`.
+  [[gnu::always_inline]] bool take(Bytes in, In& head, Bytes& payload, std::size_t& size) const {
+    const std::size_t head_size = head_bytes<In>(*options_);
+    if (!plain() || in.size() < head_size || !detail::mix_fits(in.data(), *options_)) return false;
+    std::uint32_t octets = 0;
+    const In got = load_head<In>(in.data() + options_->mix_size, options_->endian, octets);
+    if (octets > options_->max_payload_bytes || in.size() - head_size < octets) return false;
+    head = got;
+    payload = in.subspan(head_size, octets);
+    size = head_size + octets;
+    return true;
+  }
+
   // The packet that a whole message is. Errors: kInvalid  as codec::decode and scan
-  Result<Decoded<In>> decode(MutableBytes message) {
+  [[gnu::always_inline]] Result<Decoded<In>> decode(MutableBytes message) {
     if (plain()) [[likely]]
       return codec::decode<In>(message, *options_);
     return decode_with_state(message);
@@ -55,7 +69,7 @@ class SessionCodec {
 
   // Writes a packet to the front of `out`. Returns: packet_bytes(payload.size()).
   // Requires: `out` has room for it; payload < 4 GiB and not in `out`. Errors: the guard's
-  Result<std::size_t> encode(const Out& head, Bytes payload, MutableBytes out) {
+  [[gnu::always_inline]] Result<std::size_t> encode(const Out& head, Bytes payload, MutableBytes out) {
     if (guard_ != nullptr) [[unlikely]]
       return encode_guarded(head, payload, out);
     return codec::encode(head, payload, *options_, out);

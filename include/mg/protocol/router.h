@@ -97,7 +97,7 @@ class Router {
   //         kServer      the handler threw (detail is what()), or its reply is over max_reply_bytes
   //         kUnavailable not started, or `reply` has no room
   //         else what the handler or a hook gave; a code of 0 or less becomes kUnknown, for it would mean success
-  Task<Result<void>> call(AgentMeta& meta, std::uint32_t cmd, std::string_view body, ReplyTo reply) const {
+  Task<Result<void>> call(AgentMeta& meta, std::uint32_t cmd, std::string_view body, const ReplyTo& reply) const {
     const Route* route = find(cmd);
     if (!route || !hooks_.empty()) [[unlikely]]
       return call_slowly(route, meta, cmd, body, reply);
@@ -106,7 +106,7 @@ class Router {
 
  private:
   struct Route {
-    using Invoke = Task<Result<void>> (*)(const Router&, const Route&, AgentMeta&, std::string_view, ReplyTo);
+    using Invoke = Task<Result<void>> (*)(const Router&, const Route&, AgentMeta&, std::string_view, const ReplyTo&);
     using Make = MessagePair* (*)();
     std::uint32_t cmd = 0;
     std::uint32_t index = 0;
@@ -145,7 +145,7 @@ class Router {
 
   template <class Handler, auto kMethod>
   static Task<Result<void>> invoke(const Router& router, const Route& route, AgentMeta& meta, std::string_view body,
-                                   ReplyTo reply) {
+                                   const ReplyTo& reply) {
     using Traits = detail::MethodTraits<decltype(kMethod)>;
     Lease pair = router.take(route);
     if (auto read = router.read(*pair, body); !read) [[unlikely]]
@@ -180,7 +180,7 @@ class Router {
   Lease take(const Route& route) const;
   void give(const Route& route, MessagePair* pair) const noexcept;
   Result<void> read(MessagePair& pair, std::string_view body) const;
-  Result<void> finish(MessagePair& pair, Result<void> result, ReplyTo reply) const;
+  Result<void> finish(MessagePair& pair, Result<void> result, const ReplyTo& reply) const;
   static Task<Result<void>> finish_later(Lease pair, Task<Result<void>> task, ReplyTo reply);
   static std::unexpected<Error> error_of(std::exception_ptr exception);
   Task<Result<void>> call_slowly(const Route* route, AgentMeta& meta, std::uint32_t cmd, std::string_view body,

@@ -95,11 +95,11 @@ class Method {
 
   Method() = default;  // Not to be called.
 
-  Task<Result<void>> call(const Context& context, const MessageLite& request, MessageLite& reply) const {
+  Task<Result<void>> call(Context context, const MessageLite& request, MessageLite& reply) const {
     return start({}, context, {&request, &reply});
   }
   // To the node with this UUID.
-  Task<Result<void>> call_node(std::string_view uuid, const Context& context, const MessageLite& request,
+  Task<Result<void>> call_node(std::string_view uuid, Context context, const MessageLite& request,
                                MessageLite& reply) const {
     return start(uuid, context, {&request, &reply});
   }
@@ -115,7 +115,7 @@ class Method {
   template <class, class>
   friend class Call;
   explicit Method(State* state) : state_(state) {}
-  Task<Result<void>> start(std::string_view uuid, const Context& context, const Messages& messages) const;
+  Task<Result<void>> start(std::string_view uuid, Context& context, const Messages& messages) const;
   ExchangePtr lease(const MessageLite& request, const MessageLite& reply) const;
 
   State* state_ = nullptr;
@@ -129,8 +129,8 @@ class Call {
   Reply& reply() { return static_cast<Reply&>(exchange_->reply()); }
 
   // Requires: once. Of the request and the reply, only the reply is to be looked at afterwards.
-  Task<Result<void>> send(const Context& context) { return method_.start({}, context, messages()); }
-  Task<Result<void>> send_to(std::string_view uuid, const Context& context) {
+  Task<Result<void>> send(Context context) { return method_.start({}, context, messages()); }
+  Task<Result<void>> send_to(std::string_view uuid, Context context) {
     return method_.start(uuid, context, messages());
   }
 

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "mg/base/deadline.h"
-#include "mg/meta/meta.h"
+#include "mg/meta/agent_meta.h"
 
 namespace mg::rpc {
 
@@ -20,25 +20,26 @@ class Context {
   explicit Context(Deadline deadline = Deadline::never()) : deadline_(deadline) {}
   explicit Context(const Meta& meta, Deadline deadline = Deadline::never()) : meta_(&meta), deadline_(deadline) {}
   explicit Context(Meta&&, Deadline = Deadline::never()) = delete;  // It would be gone before the call is.
+  // A handler's, made by its transport: `own` is this call's alone.
+  Context(AgentMeta& own, Deadline deadline, std::string_view caller, std::string_view remote)
+      : meta_(&own), own_(&own), deadline_(deadline), caller_(caller), remote_(remote) {}
 
   const Meta& meta() const { return meta_ ? *meta_ : empty_meta(); }
+  // In a handler: the same, to work with; changes are seen by nobody else. Requires: in a handler.
+  AgentMeta& own_meta() const { return *own_; }
   // In a handler: when the caller stops waiting. Never `never()` there.
   Deadline deadline() const { return deadline_; }
   // In a handler: the caller's service name, and its address ("local" in one process); "" when it did not say.
   std::string_view caller() const { return caller_; }
   std::string_view remote() const { return remote_; }
 
-  // For clients and transports.
   void set_deadline(Deadline deadline) { deadline_ = deadline; }
-  void set_peer(std::string_view caller, std::string_view remote) {
-    caller_ = caller;
-    remote_ = remote;
-  }
 
  private:
   static const Meta& empty_meta();
 
   const Meta* meta_ = nullptr;
+  AgentMeta* own_ = nullptr;
   Deadline deadline_;
   std::string_view caller_;
   std::string_view remote_;

@@ -63,11 +63,11 @@ struct Messages {
 class Route {
  public:
   virtual ~Route() = default;
-  // Starts the call at once. `context` is the client's own copy, for the transport to complete; it may be gone when
-  // this returns. Requires: context.deadline() is not never(); the transport keeps it.
+  // Starts the call at once. `context` may be gone when this returns. Requires: context.deadline() is not never(); the
+  // transport keeps it.
   // Errors: what the handler returned (handler_error) · 408 deadline_exceeded() · 503 not_run() · 500 for the rest
   // Cancellation: destroying the Task gives up waiting; the handler runs on, its reply is dropped.
-  virtual Task<Result<void>> call(Context& context, const Messages& messages) = 0;
+  virtual Task<Result<void>> call(const Context& context, const Messages& messages) = 0;
 };
 
 // Told of each request that was served. Threads: callback, on the loop that served it; be quick.

@@ -7,6 +7,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -41,6 +42,9 @@ class Mailbox final : private Flushable {
   //         kTimeout  the turn was not free at `deadline`
   // Cancellation: destroying the waiting coroutine gives up its place.
   Entry enter(std::uint64_t key, Deadline deadline = Deadline::never()) noexcept;
+
+  // The turn of `key` if nobody has it.
+  std::optional<Turn> try_enter(std::uint64_t key);
 
   std::size_t keys() const noexcept { return used_; }        // Turns taken.
   std::size_t waiting() const noexcept { return waiting_; }  // Coroutines waiting for one.
@@ -136,6 +140,11 @@ class [[nodiscard]] Mailbox::Entry {
   Timer timer_{[](void* self) { static_cast<Entry*>(self)->on_deadline(); }, this};
   State state_ = State::kNew;
 };
+
+inline std::optional<Mailbox::Turn> Mailbox::try_enter(std::uint64_t key) {
+  if (!take(key)) return std::nullopt;
+  return Turn(*this, key);
+}
 
 inline Mailbox::Entry Mailbox::enter(std::uint64_t key, Deadline deadline) noexcept {
   return {*this, key, deadline};

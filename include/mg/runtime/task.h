@@ -2,16 +2,22 @@
 //
 //   Task<Result<int>> load(std::string key);        // parameters by value
 //   Task<Result<int>> now() { return Result<int>(7); }   // a value that is there already costs no coroutine frame
-//   spawn(serve(std::move(connection)));            // runs until it ends by itself; nobody waits
+//   return then(load(key), [](Result<int> n) -> Result<int> { return n ? *n + 1 : n; });   // nor does going on after
+//   one spawn(serve(std::move(connection)));            // runs until it ends by itself; nobody waits
 #pragma once
 
 #include <atomic>
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
+
+#include "mg/base/error.h"
+#include "mg/runtime/task_state.h"
 
 namespace mg {
 
@@ -23,12 +29,16 @@ namespace detail {
 // Coroutine frames come from free lists of the thread (plain malloc under AddressSanitizer).
 void* allocate_frame(std::size_t size);
 void free_frame(void* frame, std::size_t size) noexcept;
+// Whether objects are used again rather than freed: not under sanitizers, unless MG_POOLS=1 is in the environment.
+bool pooling() noexcept;
 
 struct TaskPromiseBase {
   // Who goes on at the end. A task that was started before it is awaited may end on another thread while its awaiter
   // arrives here: then the two meet in this word, in which the end leaves done().
   std::atomic<void*> continuation{nullptr};
   bool started = false;  // By Task::start().
+  // Whose start() runs on this thread. A task that ends within it has nobody to meet.
+  static inline constinit thread_local const TaskPromiseBase* starting = nullptr;
   static inline char done_mark = 0;
   static void* done() noexcept { return &done_mark; }
 
@@ -37,8 +47,14 @@ struct TaskPromiseBase {
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) const noexcept {
       TaskPromiseBase& promise = self.promise();
-      void* const next = promise.started ? promise.continuation.exchange(done(), std::memory_order_acq_rel)
-                                         : promise.continuation.load(std::memory_order_relaxed);
+      void* next = nullptr;
+      if (!promise.started) {
+        next = promise.continuation.load(std::memory_order_relaxed);
+      } else if (starting == &promise) {
+        promise.continuation.store(done(), std::memory_order_release);
+      } else {
+        next = promise.continuation.exchange(done(), std::memory_order_acq_rel);
+      }
       return next ? std::coroutine_handle<>::from_address(next) : std::noop_coroutine();
     }
     void await_resume() const noexcept {}
@@ -81,8 +97,6 @@ struct TaskPromise<void> : TaskPromiseBase {
   }
 };
 
-struct Empty {};
-
 }  // namespace detail
 
 // A result that comes later, or is there already.
@@ -96,7 +110,7 @@ class [[nodiscard]] Task {
   using Handle = std::coroutine_handle<promise_type>;
   using Value = std::conditional_t<std::is_void_v<T>, detail::Empty, T>;
 
-  explicit Task(Handle handle) noexcept : handle_(handle) {}
+  explicit Task(Handle handle) noexcept : state_(handle) {}
   // A task that is done: return Task<void>::done();
   static Task done() noexcept
     requires std::is_void_v<T>
@@ -105,47 +119,51 @@ class [[nodiscard]] Task {
   }
   template <class U = Value>
     requires(!std::is_void_v<T> && std::is_convertible_v<U &&, Value> && !std::is_same_v<std::decay_t<U>, Task>)
-  Task(U&& value) : value_(std::in_place, std::forward<U>(value)) {}  // NOLINT: implicit, a value is a finished task
-  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, {})), value_(std::move(other.value_)) {}
+  Task(U&& value) : state_(std::in_place, std::forward<U>(value)) {}  // NOLINT: implicit, a value is a finished task
+  Task(Task&&) noexcept = default;
   Task& operator=(Task&& other) noexcept {
     if (this != &other) {
-      if (handle_) handle_.destroy();
-      handle_ = std::exchange(other.handle_, {});
-      value_ = std::move(other.value_);
+      std::destroy_at(&state_);
+      std::construct_at(&state_, std::move(other.state_));
     }
     return *this;
-  }
-  ~Task() {
-    if (handle_) handle_.destroy();
   }
 
   // True when awaiting will not suspend.
   bool ready() const noexcept {
-    return !handle_ || (handle_.promise().started && handle_.promise().continuation.load(std::memory_order_acquire) ==
-                                                         detail::TaskPromiseBase::done());
+    const Handle handle = state_.handle();
+    return !handle || (handle.promise().started && handle.promise().continuation.load(std::memory_order_acquire) ==
+                                                       detail::TaskPromiseBase::done());
   }
 
   // Starts it now, before it is awaited, and runs it up to its first suspension or its end. Whoever finds it ready()
   // afterwards needs no coroutine of his own to await it. Requires: not started yet.
   void start() {
-    if (!handle_) return;
-    handle_.promise().started = true;
-    handle_.resume();
+    const Handle handle = state_.handle();
+    if (!handle) return;
+    promise_type& promise = handle.promise();
+    promise.started = true;
+    const auto* const outer = std::exchange(detail::TaskPromiseBase::starting, &promise);
+    handle.resume();
+    detail::TaskPromiseBase::starting = outer;
   }
   // What awaiting gives, for a task that is ready().
   T take() { return Awaiter(*this).await_resume(); }
-  // The value of a task made from one, which stays in it; null for a coroutine.
-  const Value* peek() const noexcept { return handle_ || !value_ ? nullptr : &*value_; }
+  // Of a task made from a value, before it is taken: whether it is a success, and the error if it is none. For a
+  // coroutine false and null.
+  bool succeeded() const noexcept { return state_.succeeded(); }
+  const Error* error() const noexcept { return state_.error(); }
 
   class Awaiter {
    public:
     explicit Awaiter(Task& task) noexcept : task_(task) {}
     bool await_ready() const noexcept { return task_.ready(); }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiter) const noexcept {
-      auto& promise = task_.handle_.promise();
+      const Handle handle = task_.state_.handle();
+      auto& promise = handle.promise();
       if (!promise.started) {
         promise.continuation.store(awaiter.address(), std::memory_order_relaxed);
-        return task_.handle_;
+        return handle;
       }
       void* nobody = nullptr;
       if (promise.continuation.compare_exchange_strong(nobody, awaiter.address(), std::memory_order_acq_rel)) {
@@ -154,8 +172,8 @@ class [[nodiscard]] Task {
       return awaiter;  // It has ended meanwhile.
     }
     T await_resume() const {
-      if (task_.handle_) return task_.handle_.promise().take();
-      if constexpr (!std::is_void_v<T>) return std::move(*task_.value_);
+      if (const Handle handle = task_.state_.handle()) return handle.promise().take();
+      return task_.state_.take();
     }
 
    private:
@@ -165,8 +183,7 @@ class [[nodiscard]] Task {
   Awaiter operator co_await() & noexcept { return Awaiter(*this); }
 
  private:
-  Handle handle_;
-  [[no_unique_address]] std::optional<Value> value_;
+  detail::TaskState<T, Handle> state_;
 };
 
 template <class T>
@@ -175,6 +192,25 @@ Task<T> detail::TaskPromise<T>::get_return_object() noexcept {
 }
 inline Task<void> detail::TaskPromise<void>::get_return_object() noexcept {
   return Task<void>(std::coroutine_handle<TaskPromise>::from_promise(*this));
+}
+
+namespace detail {
+template <class T, class Fn>
+Task<std::invoke_result_t<Fn&, T>> then_later(Task<T> task, Fn fn) {
+  co_return fn(co_await std::move(task));
+}
+}  // namespace detail
+
+// The task of fn(result of `task`), which is started now. No coroutine when it is done by then: this is how a function
+// on the path of every message goes on after a call that mostly does not wait. `fn` lives as long as the task.
+template <class T, class Fn>
+  requires(!std::is_void_v<T>)
+Task<std::invoke_result_t<Fn&, T>> then(Task<T> task, Fn fn) {
+  task.start();
+  if (task.ready()) [[likely]] {
+    return fn(task.take());
+  }
+  return detail::then_later(std::move(task), std::move(fn));
 }
 
 // Starts `task` on this thread; it runs on until it ends. An exception that leaves it ends the process with a message,

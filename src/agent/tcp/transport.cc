@@ -9,16 +9,22 @@ class TcpFramer final : public Framer {
  public:
   explicit TcpFramer(const codec::CodecOptions& options) : codec_(options) {}
 
-  FrameStep next(MutableBytes in, Stream&) override {
-    if (!open_) {
+  FrameStep next(MutableBytes in, Stream&, Packet& packet) override {
+    if (!open_) [[unlikely]] {
       open_ = true;
       return {.kind = FrameStep::kOpen};
     }
     if (in.empty()) return {};
+    FrameStep step{.kind = FrameStep::kPacket};
+    if (codec_.take(in, packet.head, packet.payload, step.consumed)) [[likely]] {
+      return step;
+    }
     const auto scanned = codec_.scan(in);
     if (!scanned) return {.kind = FrameStep::kClose, .reason = "bad packet"};
     if (!scanned->whole) return {.kind = FrameStep::kNeedMore, .want = scanned->size};
-    return {.kind = FrameStep::kPacket, .consumed = scanned->size, .head = scanned->head, .payload = scanned->payload};
+    packet = {scanned->head, scanned->payload};
+    step.consumed = scanned->size;
+    return step;
   }
 
   void encode(const codec::ServerHead& head, Bytes payload, Stream& out) override {

@@ -78,7 +78,34 @@ FrameEvent FrameParser::error(std::uint16_t code, std::string_view reason) {
   return event;
 }
 
+// The everyday case: a short binary message that is whole, in one frame. False: look closer.
+bool FrameParser::take(MutableBytes in, FrameEvent& event) {
+  constexpr std::size_t kHeader = 6;
+  if (flags_ != 0 || done_ != 0 || !options_->masked || in.size() < kHeader) return false;
+  const auto length = std::to_integer<std::size_t>(in[1]) - kMasked;  // An unmasked frame's is huge.
+  if (in[0] != static_cast<std::byte>(kFin | static_cast<unsigned>(Opcode::kBinary)) || length >= kLength16 ||
+      length > options_->max_message_bytes || in.size() - kHeader < length) {
+    return false;
+  }
+  MaskKey key;
+  std::memcpy(key.data(), in.data() + kHeader - key.size(), key.size());
+  event.kind = FrameKind::kMessage;
+  event.opcode = Opcode::kBinary;
+  event.consumed = kHeader + length;
+  event.payload = in.subspan(kHeader, length);
+  apply_mask(event.payload, key);
+  return true;
+}
+
 FrameEvent FrameParser::next(MutableBytes in) {
+  FrameEvent everyday;
+  if (take(in, everyday)) [[likely]] {
+    return everyday;
+  }
+  return next_of_any_kind(in);
+}
+
+FrameEvent FrameParser::next_of_any_kind(MutableBytes in) {
   if ((flags_ & kDelivered) != 0) release();
   std::size_t consumed = 0;
   for (;;) {
@@ -267,19 +294,15 @@ FrameEvent FrameParser::control_frame(MutableBytes in, std::size_t header, std::
 }
 
 void apply_mask(MutableBytes data, MaskKey key, std::size_t phase) {
-  std::array<std::byte, 8> wide;
-  for (std::size_t i = 0; i < wide.size(); ++i) wide[i] = key[(i + phase) % key.size()];
-  std::uint64_t mask;
-  std::memcpy(&mask, wide.data(), sizeof mask);
+  // As one number from the start: octets written one by one and read back as a word would stall.
+  const auto half = std::rotr(load<std::uint32_t>(key.data(), std::endian::little), static_cast<int>(8 * (phase % 4)));
+  const std::uint64_t mask = half | static_cast<std::uint64_t>(half) << 32;
   std::byte* at = data.data();
   std::size_t left = data.size();
   for (; left >= sizeof mask; at += sizeof mask, left -= sizeof mask) {
-    std::uint64_t word;
-    std::memcpy(&word, at, sizeof word);
-    word ^= mask;
-    std::memcpy(at, &word, sizeof word);
+    store(at, load<std::uint64_t>(at, std::endian::little) ^ mask, std::endian::little);
   }
-  for (std::size_t i = 0; i < left; ++i) at[i] ^= wide[i];
+  for (std::size_t i = 0; i < left; ++i) at[i] ^= static_cast<std::byte>(mask >> (8 * i));
 }
 
 namespace {

@@ -118,6 +118,8 @@ class FrameParser {
     kClosed = 16,
   };
 
+  bool take(MutableBytes in, FrameEvent& event);
+  FrameEvent next_of_any_kind(MutableBytes in);
   FrameEvent frame(MutableBytes in);
   FrameEvent data_frame(MutableBytes in, std::size_t header, std::size_t length);
   FrameEvent control_frame(MutableBytes in, std::size_t header, std::size_t length);

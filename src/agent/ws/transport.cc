@@ -30,14 +30,15 @@ class WsFramer final : public Framer {
  public:
   explicit WsFramer(const Settings& settings) : settings_(settings), parser_(settings.frames), codec_(settings.codec) {}
 
-  FrameStep next(MutableBytes in, Stream& out) override {
-    if (!open_) return handshake(in, out);
+  FrameStep next(MutableBytes in, Stream& out, Packet& packet) override {
+    if (!open_) [[unlikely]]
+      return handshake(in, out);
     const FrameEvent event = parser_.next(in);
     switch (event.kind) {
       case FrameKind::kNeedMore:
         return {.kind = FrameStep::kNeedMore, .consumed = event.consumed, .want = event.needed};
       case FrameKind::kMessage:
-        return message(event, out);
+        return message(event, out, packet);
       case FrameKind::kPing:
         pong(event.payload, out);
         return {.kind = FrameStep::kConsumed, .consumed = event.consumed};
@@ -132,10 +133,14 @@ class WsFramer final : public Framer {
     owed_pong_->assign(as_text(payload));
   }
 
-  FrameStep message(const FrameEvent& event, Stream& out) {
-    const auto packet = codec_.decode(event.payload);
-    if (!packet) return refuse(close_code::kProtocol, "bad packet", out);
-    return {.kind = FrameStep::kPacket, .consumed = event.consumed, .head = packet->head, .payload = packet->payload};
+  FrameStep message(const FrameEvent& event, Stream& out, Packet& packet) {
+    std::size_t size = 0;
+    if (!codec_.take(event.payload, packet.head, packet.payload, size)) [[unlikely]] {
+      const auto decoded = codec_.decode(event.payload);
+      if (!decoded) return refuse(close_code::kProtocol, "bad packet", out);
+      packet = {decoded->head, decoded->payload};
+    }
+    return {.kind = FrameStep::kPacket, .consumed = event.consumed};
   }
 
   FrameStep refuse(std::uint16_t code, std::string_view reason, Stream& out) {

@@ -82,180 +82,215 @@ namespace {
 
 using Endpoint = LocalNetwork::Endpoint;
 
+struct Running;
+
+// What a route is made of; kept by the calls that go on when the route is gone.
+struct Way : Counted {
+  static constexpr std::uint32_t kKeep = 64;  // Running lying free at most.
+
+  Way(std::shared_ptr<Endpoint> to, std::string_view from, Loop& on, bool encode)
+      : endpoint(std::move(to)), own(&endpoint->per_loop[on.index()]), loop(on), caller(from), serialise(encode) {}
+  ~Way();
+
+  const std::shared_ptr<Endpoint> endpoint;
+  Endpoint::PerLoop* const own;
+  Loop& loop;
+  const std::string caller;
+  const bool serialise;
+  bool direct = false;               // Nothing stands between the caller's messages and the handler.
+  const Handler* handler = nullptr;  // Looked at only while own->calls.closed() is false, or calls go on.
+  std::unique_ptr<Error> unknown;
+  std::unique_ptr<ExchangePool> pool;
+  Running* free = nullptr;
+  std::uint32_t free_count = 0;
+};
+using WayPtr = LoopPtr<Way>;
+
 // A call whose handler returned a Task: everything the handler refers to, kept until it ends.
 struct Running : Counted {
-  Running(Loop& l, const Handler& h, const Context& c, std::string_view from)
-      : loop(l), handler(h), meta(c.meta()), caller(from), context(meta, c.deadline()) {
-    context.set_peer(caller, kHere);
-  }
-  static void* operator new(std::size_t size) { return mg::detail::allocate_frame(size); }
-  static void operator delete(void* memory, std::size_t size) noexcept { mg::detail::free_frame(memory, size); }
-
-  Loop& loop;
-  const Handler& handler;
+  // Between two calls it keeps the metadata: often the next call comes from the same player, and then need not copy it.
+  AgentMeta meta;
+  WayPtr way;
   ExchangePtr exchange;
-  Meta meta;
-  std::string caller;
   Context context;
   Clock::TimePoint started{};
-
-  Result<void> result;
+  std::unique_ptr<Error> error;  // Of the handler, once it is done.
   bool done = false;
   std::coroutine_handle<> waiter{};
   Timer timer{[](void* self) { static_cast<Running*>(self)->wake(); }, this};
+  InFlight::Token token;  // Since it was suspended.
+  Running* next = nullptr;
 
-  // Since it was suspended:
-  std::shared_ptr<Endpoint> endpoint;
-  InFlight::Token token;
+  static LoopPtr<Running> take(const WayPtr& way, const Context& caller) {
+    Running* running = way->free;
+    if (running) {
+      way->free = running->next;
+      --way->free_count;
+    } else {
+      running = new Running;
+    }
+    if (!running->meta.is_copy_of(caller.meta())) running->meta = AgentMeta(caller.meta());
+    running->way = way;
+    running->context = Context(running->meta, caller.deadline(), way->caller, kHere);
+    return LoopPtr(running);
+  }
+  static void recycle(Running* running) {
+    const WayPtr way = std::move(running->way);
+    if (way->free_count >= Way::kKeep || !mg::detail::pooling()) return delete running;
+    running->exchange = {};
+    running->error.reset();
+    running->done = false;
+    running->next = std::exchange(way->free, running);
+    ++way->free_count;
+  }
 
   void wake() {
     timer.cancel();
     if (waiter) std::exchange(waiter, {}).resume();
   }
 };
+
+Way::~Way() {
+  while (free) delete std::exchange(free, free->next);
+}
+
 using RunningPtr = LoopPtr<Running>;
 
 class LocalRoute final : public Route {
  public:
   LocalRoute(std::shared_ptr<Endpoint> endpoint, EndpointName name, std::string_view caller, Loop& loop, bool serialise)
-      : endpoint_(std::move(endpoint)),
-        own_(&endpoint_->per_loop[loop.index()]),
-        loop_(loop),
-        caller_(caller),
-        serialise_(serialise) {
-    if (own_->calls.closed()) return;  // Its handlers may be gone; call() says so.
-    Result<const Handler*> found = endpoint_->handlers->find(name.handler, name.method);
+      : way_(new Way(std::move(endpoint), caller, loop, serialise)) {
+    Way& way = *way_;
+    if (way.own->calls.closed()) return;  // Its handlers may be gone; call() says so.
+    Result<const Handler*> found = way.endpoint->handlers->find(name.handler, name.method);
     if (!found) {
-      unknown_ = std::make_unique<Error>(std::move(found.error()));
+      way.unknown = std::make_unique<Error>(std::move(found.error()));
       return;
     }
-    handler_ = *found;
-    direct_ = handler_->immediate && !serialise_ && !endpoint_->observer;
-    pool_ = std::make_unique<ExchangePool>(*handler_->request, *handler_->reply);
+    way.handler = *found;
+    way.direct = way.handler->immediate && !serialise && !way.endpoint->observer;
+    way.pool = std::make_unique<ExchangePool>(*way.handler->request, *way.handler->reply);
   }
 
-  Task<Result<void>> call(Context& context, const Messages& messages) override {
-    if (own_->calls.closed()) [[unlikely]] {
+  Task<Result<void>> call(const Context& context, const Messages& messages) override {
+    if (way_->own->calls.closed()) [[unlikely]] {
       return stopped();
     }
-    if (direct_ && same_types(messages)) [[likely]] {
-      context.set_peer(caller_, kHere);
-      return invoke_immediate(context, *messages.request, *messages.reply);
+    if (way_->unknown) [[unlikely]] {
+      return std::unexpected(*way_->unknown);
     }
-    if (unknown_) return std::unexpected(*unknown_);
+    if (way_->direct && same_types(messages)) return call_direct(context, messages);
     return call_running(context, messages);
   }
 
  private:
   bool same_types(const Messages& messages) const {
+    const Handler& handler = *way_->handler;
     if (const Exchange* exchange = messages.exchange) {
-      return exchange->request_type() == handler_->request && exchange->reply_type() == handler_->reply;
+      return exchange->request_type() == handler.request && exchange->reply_type() == handler.reply;
     }
-    return typeid(*messages.request) == *handler_->request_type && typeid(*messages.reply) == *handler_->reply_type;
+    return typeid(*messages.request) == *handler.request_type && typeid(*messages.reply) == *handler.reply_type;
   }
-
-  Result<void> invoke_immediate(const Context& context, const MessageLite& request, MessageLite& reply) {
-    try {
-      Result<void> done = handler_->invoke_immediate(handler_->target.get(), context, request, reply);
-      if (!done) [[unlikely]] {
-        complete(done);
-      }
-      return done;
-    } catch (...) {
-      return panicked();
-    }
-  }
-  [[gnu::noinline]] void complete(Result<void>& done) {
-    done = std::unexpected(handler_error(std::move(done.error()), endpoint_->uuid));
-  }
-  [[gnu::noinline]] static Result<void> panicked() { return std::unexpected(panic_error(std::current_exception())); }
   [[gnu::noinline]] Result<void> stopped() const {
-    return std::unexpected(not_run(fmt::format("node {}: stopped, the request did not run", endpoint_->id)));
+    return std::unexpected(not_run(fmt::format("node {}: stopped, the request did not run", way_->endpoint->id)));
   }
 
+  Task<Result<void>> call_direct(const Context& context, const Messages& messages);
   Task<Result<void>> call_running(const Context& context, const Messages& messages);
-  static Detached drive(RunningPtr running, Endpoint& endpoint, Task<Result<void>> task);
+  static Detached drive(RunningPtr running, Task<Result<void>> task);
   static Task<Result<void>> wait(RunningPtr running, MessageLite* reply, bool encoded);
-  static void settle(Running& running, const Endpoint& endpoint, Result<void> result);
+  static void settle(Running& running, Result<void> result);
   static Result<void> deliver(Running& running, MessageLite* reply, bool encoded);
 
-  const std::shared_ptr<Endpoint> endpoint_;
-  Endpoint::PerLoop* const own_;
-  Loop& loop_;
-  const std::string caller_;
-  const bool serialise_;
-  bool direct_ = false;               // Nothing stands between the caller's messages and the handler.
-  const Handler* handler_ = nullptr;  // Looked at only while own_->calls.closed() is false.
-  std::unique_ptr<Error> unknown_;
-  std::unique_ptr<ExchangePool> pool_;
+  const WayPtr way_;
 };
 
+// A handler without suspension, on the caller's own messages.
+Task<Result<void>> LocalRoute::call_direct(const Context& context, const Messages& messages) {
+  const WayPtr way = way_;         // What the handler does may close this route,
+  AgentMeta meta(context.meta());  // and change the metadata that the caller passed.
+  const Context own(meta, context.deadline(), way->caller, kHere);
+  try {
+    Result<void> done =
+        way->handler->invoke_immediate(way->handler->target.get(), own, *messages.request, *messages.reply);
+    if (done) [[likely]] {
+      return Result<void>();
+    }
+    return std::unexpected(handler_error(std::move(done.error()), way->endpoint->uuid));
+  } catch (...) {
+    return std::unexpected(panic_error(std::current_exception()));
+  }
+}
+
 // The handler is done.
-void LocalRoute::settle(Running& running, const Endpoint& endpoint, Result<void> result) {
-  running.result = std::move(result);
-  if (!running.result) [[unlikely]] {
-    running.result = std::unexpected(handler_error(std::move(running.result.error()), endpoint.uuid));
+void LocalRoute::settle(Running& running, Result<void> result) {
+  const Endpoint& endpoint = *running.way->endpoint;
+  if (!result) [[unlikely]] {
+    running.error = std::make_unique<Error>(handler_error(std::move(result.error()), endpoint.uuid));
   }
   running.done = true;
   if (endpoint.observer) {
-    endpoint.observer({.endpoint = running.handler.name,
+    endpoint.observer({.endpoint = running.way->handler->name,
                        .context = running.context,
-                       .took = running.loop.clock().now() - running.started,
-                       .error = running.result ? nullptr : &running.result.error()});
+                       .took = running.way->loop.clock().now() - running.started,
+                       .error = running.error.get()});
   }
 }
 
 // Gives the caller the outcome, and the reply where the handler worked on another message than the caller's.
 Result<void> LocalRoute::deliver(Running& running, MessageLite* reply, bool encoded) {
-  if (running.result && reply) {
+  if (running.error) [[unlikely]] {
+    return std::unexpected(std::move(*running.error));
+  }
+  if (reply) {
     if (!encoded) {
-      running.handler.swap_reply(running.exchange->reply(), *reply);
+      running.way->handler->swap_reply(running.exchange->reply(), *reply);
     } else if (!copy_encoded(running.exchange->reply(), *reply)) {
       return std::unexpected(cannot_decode());
     }
   }
-  return std::move(running.result);
+  return {};
 }
 
 Task<Result<void>> LocalRoute::call_running(const Context& context, const Messages& messages) {
-  const bool encoded = serialise_ || !same_types(messages);
-  RunningPtr running(new Running(loop_, *handler_, context, caller_));
+  Way& way = *way_;
+  const bool encoded = way.serialise || !same_types(messages);
+  RunningPtr running = Running::take(way_, context);
   MessageLite* reply = nullptr;  // Where it has to be taken to.
   if (!encoded && messages.exchange) {
     running->exchange = ExchangePtr(messages.exchange);
   } else {
-    running->exchange = pool_->take();
+    running->exchange = way.pool->take();
     reply = messages.reply;
     if (!encoded) {
-      handler_->copy_request(*messages.request, running->exchange->request());
+      way.handler->copy_request(*messages.request, running->exchange->request());
     } else if (!copy_encoded(*messages.request, running->exchange->request())) {
       return std::unexpected(cannot_decode());
     }
   }
-  if (endpoint_->observer) running->started = loop_.clock().now();
+  if (way.endpoint->observer) running->started = way.loop.clock().now();
 
+  // From here on `way` may be kept by `running` alone.
   try {
-    Task<Result<void>> task = handler_->invoke(handler_->target.get(), running->context, running->exchange->request(),
-                                               running->exchange->reply());
+    Task<Result<void>> task = way.handler->invoke(way.handler->target.get(), running->context,
+                                                  running->exchange->request(), running->exchange->reply());
     task.start();
-    if (task.ready()) {
-      settle(*running, *endpoint_, task.take());
+    if (task.ready()) [[likely]] {
+      settle(*running, task.take());
     } else {
-      drive(running, *endpoint_, std::move(task));
+      drive(running, std::move(task));
     }
   } catch (...) {
-    settle(*running, *endpoint_, std::unexpected(panic_error(std::current_exception())));
+    settle(*running, std::unexpected(panic_error(std::current_exception())));
   }
   if (running->done) return deliver(*running, reply, encoded);
-  running->endpoint = endpoint_;
   // Never refused: whether it is closed was asked above, and only this loop closes it.
-  if (auto token = own_->calls.enter()) running->token = std::move(*token);
+  if (auto token = way.own->calls.enter()) running->token = std::move(*token);
   return wait(std::move(running), reply, encoded);
 }
 
-// Runs the handler's coroutine to its end, whoever still waits. `endpoint` is kept by the route while this has not been
-// suspended, then by `running`.
-Detached LocalRoute::drive(RunningPtr running, Endpoint& endpoint, Task<Result<void>> task) {
+// Runs the handler's coroutine to its end, whoever still waits.
+Detached LocalRoute::drive(RunningPtr running, Task<Result<void>> task) {
   Result<void> result;
   try {
     const Task<Result<void>> ends_here = std::move(task);  // What the handler holds goes before its caller goes on.
@@ -263,8 +298,8 @@ Detached LocalRoute::drive(RunningPtr running, Endpoint& endpoint, Task<Result<v
   } catch (...) {
     result = std::unexpected(panic_error(std::current_exception()));
   }
-  co_await running->loop.resume_here();
-  settle(*running, endpoint, std::move(result));
+  co_await running->way->loop.resume_here();
+  settle(*running, std::move(result));
   running->token.release();
   running->wake();
 }
@@ -279,7 +314,7 @@ Task<Result<void>> LocalRoute::wait(RunningPtr running, MessageLite* reply, bool
     bool await_ready() const noexcept { return running.done; }
     void await_suspend(std::coroutine_handle<> awaiter) {
       running.waiter = awaiter;
-      running.timer.arm(running.loop, running.context.deadline().time());
+      running.timer.arm(running.way->loop, running.context.deadline().time());
     }
     void await_resume() const noexcept {}
   };
