@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <optional>
 
+#include "base/error_text.h"
 #include "base/utf8.h"
 
 namespace mg {
@@ -48,15 +49,12 @@ class ErrorReader {
  public:
   explicit ErrorReader(std::string_view text) : text_(text) {}
 
-  // Nothing when the text is not one whole object, or a field of ours has a value of another type.
-  std::optional<Error> read() {
-    Error error;
-    error.code = 0;
+  ErrorText read() {
     skip_space();
-    if (!read_object(error)) return std::nullopt;
+    if (!read_object()) return {};
     skip_space();
-    if (at_ != text_.size()) return std::nullopt;
-    return error;
+    found_.object = at_ == text_.size();
+    return std::move(found_);
   }
 
  private:
@@ -77,7 +75,7 @@ class ErrorReader {
     while (at_ < text_.size() && std::string_view(" \t\r\n").contains(text_[at_])) ++at_;
   }
 
-  bool read_object(Error& error) {
+  bool read_object() {
     if (!eat('{')) return false;
     skip_space();
     if (eat('}')) return true;
@@ -88,25 +86,36 @@ class ErrorReader {
       skip_space();
       if (!eat(':')) return false;
       skip_space();
-      if (!read_field(key, error)) return false;
+      if (!read_field(key)) return false;
       skip_space();
     } while (eat(','));
     return eat('}');
   }
 
-  bool read_field(std::string_view key, Error& error) {
-    // A null leaves the field as it is. An id of another type is no fault: Go's Parse has no such field.
-    if (same_name(key, "id")) return peek() == '"' ? read_string(error.id) : skip_value();
+  // A value of another type leaves the field as it is, and so does a null.
+  bool read_field(std::string_view key) {
+    Error& error = found_.error;
+    if (same_name(key, "id")) {
+      if (peek() == '"') return read_string(error.id);
+      found_.id_is_text = found_.id_is_text && peek() == 'n';
+      return skip_value();
+    }
     const bool is_code = same_name(key, "code");
     std::string* text = same_name(key, "detail") ? &error.detail : same_name(key, "status") ? &error.status : nullptr;
     if (!is_code && text == nullptr) return skip_value();
     if (eat_word("null")) return true;
-    if (text != nullptr) return read_string(*text);
+    if (text != nullptr && peek() == '"') return read_string(*text);
     const std::size_t begin = at_;
-    if (!skip_number()) return false;
-    const char* end = text_.data() + at_;
-    auto [stop, fault] = std::from_chars(text_.data() + begin, end, error.code);
-    return fault == std::errc() && stop == end;
+    if (!skip_value()) return false;
+    const char* const end = text_.data() + at_;
+    std::int32_t number = 0;
+    auto [stop, fault] = std::from_chars(text_.data() + begin, end, number);
+    if (is_code && fault == std::errc() && stop == end) {
+      error.code = number;
+    } else {
+      found_.types = false;
+    }
+    return true;
   }
 
   // Equal but for case, as Go folds it: of all letters beyond ASCII only the long s (U+017F) folds into our names.
@@ -233,9 +242,14 @@ class ErrorReader {
 
   std::string_view text_;
   std::size_t at_ = 0;
+  ErrorText found_;
 };
 
 }  // namespace
+
+ErrorText read_error_text(std::string_view text) {
+  return ErrorReader(text).read();
+}
 
 // The phrases of Go's http.StatusText.
 std::string_view http_reason(std::int32_t code) {
@@ -422,8 +436,9 @@ std::string to_json(const Error& error) {
 }
 
 Error parse_error(std::string_view text) {
-  auto error = ErrorReader(text).read();
-  if (error && error->code != 0) return *std::move(error);
+  // An id of another type is no fault: Go's Parse has no such field.
+  ErrorText found = read_error_text(text);
+  if (found.object && found.types && found.error.code != 0) return std::move(found.error);
   return make_error(code::kUnknown, std::string(text));
 }
 

@@ -2,16 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/json/src.hpp>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <vector>
+#include <string>
 
 namespace mg {
 namespace {
-
-namespace json = boost::json;
 
 TEST(StatusText, OursThenHttpThenUnknown) {
   EXPECT_EQ(status_text(code::kInvalid), "invalid");
@@ -19,6 +13,14 @@ TEST(StatusText, OursThenHttpThenUnknown) {
   EXPECT_EQ(status_text(0), "unknown");
   EXPECT_EQ(status_text(10001), "unknown");
   EXPECT_EQ(status_text(-1), "unknown");
+}
+
+TEST(StatusText, ALookupIsAskedFirst) {
+  set_status_lookup([](std::int32_t code) noexcept { return std::string_view(code == 404 ? "absent" : ""); });
+  EXPECT_EQ(make_error(404, "").status, "absent");
+  EXPECT_EQ(make_error(3, "").status, "invalid");
+  set_status_lookup(nullptr);
+  EXPECT_EQ(status_text(404), "Not Found");
 }
 
 TEST(Error, FailFormatsItsText) {
@@ -131,66 +133,6 @@ TEST(ParseError, DepthIsBoundedAsInGo) {
   EXPECT_EQ(parse_error(nested(10000)).code, code::kUnknown);
   EXPECT_EQ(parse_error(std::string(1000000, '[')).code, code::kUnknown);
   EXPECT_EQ(parse_error("{\"x\":" + std::string(1000000, '[')).code, code::kUnknown);
-}
-
-std::vector<json::object> golden_cases(std::string_view group) {
-  const char* folder = std::getenv("MG_GOLDEN_DIR");
-  const std::string path = std::string(folder != nullptr ? folder : MG_SOURCE_DIR "/tests/golden") + "/errors.json";
-  std::ifstream in(path);
-  EXPECT_TRUE(in) << path;
-  const std::string text(std::istreambuf_iterator<char>(in), {});
-  std::vector<json::object> found;
-  for (const auto& item : json::parse(text).at("cases").as_array()) {
-    if (item.at("group").as_string() == group) found.push_back(item.as_object());
-  }
-  return found;
-}
-
-std::string text_of(const json::object& from, std::string_view key) {
-  return std::string(from.at(key).as_string());
-}
-
-TEST(GoldenErrors, Status) {
-  for (const auto& item : golden_cases("status")) {
-    if (text_of(item, "lang") != "zh-cn") continue;  // The default and only language here.
-    EXPECT_EQ(status_text(item.at("code").to_number<std::int32_t>()), text_of(item, "text")) << item.at("id");
-  }
-}
-
-TEST(GoldenErrors, CodesHaveTheirStatus) {
-  for (const auto& item : golden_cases("codes")) {
-    if (!item.contains("result")) continue;
-    const auto& want = item.at("result").as_object();
-    const Error got = make_error(want.at("code").to_number<std::int32_t>(), text_of(want, "detail"));
-    EXPECT_EQ(got.status, text_of(want, "status")) << item.at("id");
-  }
-}
-
-TEST(GoldenErrors, Parse) {
-  for (const auto& item : golden_cases("parse")) {
-    if (!item.contains("error_text") || !item.at("result").is_object()) continue;  // Go values, not texts.
-    const std::string text = text_of(item, "error_text");
-    const Error got = parse_error(text);
-    const auto& want = item.at("result").as_object();
-    const auto code = want.at("code").to_number<std::int32_t>();
-    if (code == 0) {  // Go answers success there, which it must never be.
-      EXPECT_EQ(got, make_error(code::kUnknown, text)) << item.at("id");
-      continue;
-    }
-    EXPECT_EQ(got.code, code) << item.at("id");
-    EXPECT_EQ(got.detail, text_of(want, "detail")) << item.at("id");
-    EXPECT_EQ(got.status, text_of(want, "status")) << item.at("id");
-  }
-}
-
-TEST(GoldenErrors, JsonForm) {
-  for (const auto& item : golden_cases("micro")) {
-    if (!item.at("result").is_object()) continue;
-    const auto& want = item.at("result").as_object();
-    const Error error{text_of(want, "id"), want.at("code").to_number<std::int32_t>(), text_of(want, "detail"),
-                      text_of(want, "status")};
-    EXPECT_EQ(to_json(error), text_of(want, "text")) << item.at("id");
-  }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <unordered_set>
 
 namespace mg::errors {
@@ -61,15 +62,6 @@ std::string_view find(const Table& table, std::int32_t code) {
   return at != table.end() && at->first == code ? at->second : std::string_view();
 }
 
-std::string canonical(std::string_view language) {
-  std::string name(language);
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    if (c == '_') c = '-';
-  }
-  return name;
-}
-
 constinit std::atomic<const Table*> chosen{nullptr};
 
 std::string_view look_up(std::int32_t code) noexcept {
@@ -93,7 +85,7 @@ class Languages {
   const Tables& tables() const { return *tables_.load(std::memory_order_acquire); }
 
   const Table* table(std::string_view language) const {
-    const auto found = tables().find(canonical(language));
+    const auto found = tables().find(language);
     return found != tables().end() ? found->second : nullptr;
   }
 
@@ -153,16 +145,16 @@ Result<const Table*> need(std::string_view language) {
 }  // namespace
 
 std::string_view text(std::string_view language, std::int32_t code) {
-  for (const std::string_view name : {language, kEnglish}) {
-    if (const Table* table = all().table(name)) {
-      if (const std::string_view found = find(*table, code); !found.empty()) return found;
-    }
+  const Table* const own = all().table(language);
+  if (own == nullptr) return "unknown language";
+  for (const Table* table : {own, all().table(kEnglish)}) {
+    if (const std::string_view found = find(*table, code); !found.empty()) return found;
   }
   return http_reason(code);
 }
 
 Result<void> add_language(std::string_view language, const CodeTexts& texts) {
-  const std::string name = canonical(language);
+  const std::string name(language);
   if (name.empty()) return fail(code::kInvalid, "a language needs a name");
   for (const auto& [code, text] : texts) {
     if (text.empty()) return fail(code::kInvalid, "language {}: the text of code {} is empty", name, code);
@@ -179,7 +171,7 @@ Result<void> add_text(std::string_view language, std::int32_t code, std::string_
 Result<void> set_language(std::string_view language) {
   auto table = need(language);
   if (!table) return std::unexpected(std::move(table).error());
-  all().choose(canonical(language), *table);
+  all().choose(std::string(language), *table);
   return {};
 }
 

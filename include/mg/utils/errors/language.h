@@ -19,12 +19,12 @@ namespace mg::errors {
 
 using CodeTexts = std::vector<std::pair<std::int32_t, std::string>>;
 
-// Built in. Names are compared without case, and _ is -: zh_CN is zh-cn.
+// Built in. Names are compared as they are: zh_CN is not zh-cn.
 inline constexpr std::string_view kChinese = "zh-cn";
 inline constexpr std::string_view kEnglish = "en-us";
 
-// Text of a code: of the language, else its English word, else the HTTP reason phrase, else "unknown"; so too when the
-// language is not known. Threads: shared. Lifetime: of the process. Cost: no lock, a binary search.
+// Text of a code: of the language, else its English word, else the HTTP reason phrase, else "unknown". "unknown language"
+// when there is no such language. Threads: shared. Lifetime: of the process. Cost: no lock, a binary search.
 std::string_view text(std::string_view language, std::int32_t code);
 
 // Adds a language, or texts to one that is there (a code given again gets the new text).
