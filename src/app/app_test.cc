@@ -299,6 +299,23 @@ TEST(App, BadFlagFailsTheStart) {
   EXPECT_THAT(started.error().detail, HasSubstr("register_ttl"));
 }
 
+TEST(App, LanguageFlagSetsTheStatusTexts) {
+  {
+    Process process;
+    const App app(process, {.name = "game"});
+    ASSERT_TRUE(start(process, {"--lang=zh-cn"}));
+    EXPECT_EQ(make_error(code::kNotFound, "").status, "未找到");
+    set_status_lookup(nullptr);
+    process.request_stop();
+    EXPECT_EQ(process.wait(), 0);
+  }
+  Process process;
+  const App app(process, {.name = "game"});
+  const auto started = start(process, {"--lang=klingon"});
+  ASSERT_FALSE(started);
+  EXPECT_THAT(started.error().detail, AllOf(HasSubstr("lang"), HasSubstr("en-us, zh-cn")));
+}
+
 // ---- signals ----------------------------------------------------------------------------------------------------
 
 TEST(AppDeathTest, SignalStopsGracefully) {

@@ -1,6 +1,7 @@
 #include "mg/app/common_flags.h"
 
 #include "mg/base/flags.h"
+#include "mg/utils/errors/language.h"
 
 namespace mg {
 
@@ -16,7 +17,10 @@ void CommonFlags::add_to(Flags& flags) {
             {.form = FlagForm::kSeconds});
   flags.add("register_interval", &register_interval, "Time between two registrations; 0: only one",
             {.form = FlagForm::kSeconds});
-  flags.add("lang", &lang, "Language of the service; kept for programs that ask");
+  flags.add("lang", &lang, "Language of the status texts of errors; when not given, the words that Go nodes use",
+            {.check = [](const std::string& name) {
+              return errors::has_language(name) ? "" : fmt::format("one of {}", fmt::join(errors::languages(), ", "));
+            }});
 
   flags.section("Cluster");
   flags.add("registry_address", &registry_address, "Registry servers, host:port; empty: built in");

@@ -13,6 +13,7 @@
 #include "mg/rpc/local/network.h"
 #include "mg/runtime/event.h"
 #include "mg/runtime/signals.h"
+#include "mg/utils/errors/language.h"
 
 namespace mg {
 
@@ -23,6 +24,9 @@ Process::Impl::Impl(Process& p, ProcessOptions o)
 
 Result<void> Process::Impl::set_up() {
   check(!runtime, "Process: run() or start() twice");
+  if (flags.given("lang")) {
+    if (auto set = errors::set_language(common.lang); !set) return set;
+  }
   runtime.emplace(RuntimeOptions{.loops = common.loops, .clock = options.clock});
   if (make_backends) {
     Result<Backends> made = make_backends(common, *runtime);

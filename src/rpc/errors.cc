@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "mg/utils/errors/convert.h"
+
 namespace mg::rpc {
 namespace {
 
@@ -39,13 +41,7 @@ bool is_not_run(const Error& error) {
 }
 
 Error handler_error(Error error, std::string_view node_uuid) {
-  if (error.id.empty()) error.id = node_uuid;
-  if (error.code == code::kOk) {
-    error.code = code::kUnknown;
-    error.status.clear();
-  }
-  if (error.status.empty()) error.status = status_text(error.code);
-  return error;
+  return errors::for_wire(std::move(error), node_uuid);
 }
 
 Error panic_error(const std::exception_ptr& thrown) {

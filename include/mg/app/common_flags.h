@@ -24,7 +24,7 @@ struct CommonFlags {
   std::chrono::seconds register_interval{30};  // 0: never refreshed.
   std::vector<std::string> broker_address;     // Empty: built in.
   std::string selector;
-  std::string lang = "zh-cn";
+  std::string lang = "zh-cn";  // Of error texts, only when it is given (mg/utils/errors/language.h).
   std::string gops;
   std::string profile;
   std::string runtime = "local";
