@@ -161,17 +161,18 @@ Result<void> Agent::start(Runtime& runtime, std::string_view name, std::string_v
 }
 
 void Gate::accept(LoopState& state, const Listening& from, int fd, std::string_view peer) {
-  const bool full = options.conn_max != 0 && connections.load(std::memory_order_relaxed) >= options.conn_max;
+  // Its place is taken before it is looked whether there is one: other loops accept at the same time.
+  const bool full = connections.fetch_add(1, std::memory_order_relaxed) >= options.conn_max && options.conn_max != 0;
   const bool proxy = from.transport->knows_proxies() && trusted_proxies.contains(peer);
   if (stopping.load(std::memory_order_relaxed) || full || (!proxy && !handshakes.admit(peer, state.loop.now()))) {
+    connections.fetch_sub(1, std::memory_order_relaxed);
     state.refused.add();
     ::close(fd);
     return;
   }
   state.accepted.add();
-  connections.fetch_add(1, std::memory_order_relaxed);
   alive.fetch_add(1, std::memory_order_relaxed);
-  (new Connection(*this, state, *from.transport, fd, from.tls ? tls.get() : nullptr))->start();
+  (new Connection(state, *from.transport, fd, from.tls ? tls.get() : nullptr))->start();
 }
 
 void Gate::ended() {

@@ -45,6 +45,27 @@ struct Connection::Pipeline {
   bool wants_empty = false;  // The waiter waits for the last one, not for a place.
 };
 
+// What few connections need.
+struct Connection::Rare {
+  std::unique_ptr<Backlog> backlog;    // Made when a socket is full.
+  std::unique_ptr<Pipeline> pipeline;  // Made when depth > 1.
+  std::string reason;                  // Why it ends; the first one counts.
+};
+
+Connection::Rare& Connection::rare() {
+  if (!rare_) rare_ = std::make_unique<Rare>();
+  return *rare_;
+}
+Connection::Backlog* Connection::backlog() const {
+  return rare_ ? rare_->backlog.get() : nullptr;
+}
+Connection::Pipeline* Connection::pipeline() const {
+  return rare_ ? rare_->pipeline.get() : nullptr;
+}
+std::string_view Connection::reason() const {
+  return rare_ ? std::string_view(rare_->reason) : std::string_view();
+}
+
 struct Connection::Writable {
   Connection& connection;
   bool await_ready() const noexcept { return !connection.congested(); }
@@ -52,9 +73,8 @@ struct Connection::Writable {
   void await_resume() const noexcept {}
 };
 
-Connection::Connection(Gate& gate, LoopState& state, const Transport& transport, int fd, const TlsContext* tls)
-    : gate_(gate),
-      state_(state),
+Connection::Connection(LoopState& state, const Transport& transport, int fd, const TlsContext* tls)
+    : state_(state),
       stream_(state.loop, fd, this, tls),
       framer_(transport.make_framer()),
       timer_([](void* self) { static_cast<Connection*>(self)->on_timer(); }, this),
@@ -65,12 +85,12 @@ Connection::Connection(Gate& gate, LoopState& state, const Transport& transport,
 
 Connection::~Connection() {
   state_.remove(*this);
-  gate_.connections.fetch_sub(1, std::memory_order_relaxed);
-  gate_.ended();
+  state_.gate.connections.fetch_sub(1, std::memory_order_relaxed);
+  state_.gate.ended();
 }
 
 void Connection::start() {
-  arm(since_ + gate_.options.handshake_timeout);
+  arm(state_.loop.now() + state_.gate.options.handshake_timeout);
   spawn(serve());
 }
 
@@ -91,19 +111,22 @@ Task<void> Connection::serve() {
     if (wait.kind == Wait::kEnd) break;
     if (wait.kind == Wait::kTask) {
       co_await wait.task;
-    } else if (!received(co_await stream_.fill(wait.want))) {
+      continue;
+    }
+    // Now rather than at the end of the turn: its memory and its socket are in the caches.
+    stream_.flush_now();
+    if (!received(co_await stream_.fill(wait.want))) {
       break;
     }
   }
-  if (pipeline_) co_await pipeline_empty();
+  if (pipeline()) co_await pipeline_empty();
   closing_ = true;
-  end_client(reason_ ? std::string_view(*reason_) : "closed");
+  end_client(reason().empty() ? "closed" : reason());
 
   // Last words go out; then the peer has a moment to close, so that they are not lost in a reset.
   if (!stream_.closed()) {
     stream_.finish();
-    since_ = state_.loop.now();
-    arm(since_ + gate_.options.linger);
+    linger();
     while (co_await stream_.fill() == Stream::Input::kMore) stream_.consume(stream_.input().size());
   }
 }
@@ -128,14 +151,15 @@ Connection::Wait Connection::advance() {
       case FrameStep::kNeedMore:
         stream_.consume(step.consumed);
         if (stream_.input().empty()) {
-          partial_since_ = {};
-        } else if (partial_since_ == TimePoint()) {
-          partial_since_ = state_.loop.now();
-          arm(partial_since_ + gate_.options.read_timeout);
+          partial_ = false;
+        } else if (!partial_) {
+          partial_ = true;
+          partial_since_ = Moment(state_.loop.now());
+          arm(state_.loop.now() + state_.gate.options.read_timeout);
         }
         return {.kind = Wait::kInput, .want = step.want};
       case FrameStep::kPacket: {
-        partial_since_ = {};
+        partial_ = false;
         consumed_ = static_cast<std::uint32_t>(step.consumed);
         state_.messages_in.add();
         const bool later = over_rate(lease.work->packet.payload.size()) || congested();
@@ -144,7 +168,7 @@ Connection::Wait Connection::advance() {
         break;
       }
       case FrameStep::kOpen:
-        partial_since_ = {};
+        partial_ = false;
         consumed_ = static_cast<std::uint32_t>(step.consumed);
         open();
         break;
@@ -162,7 +186,7 @@ Connection::Wait Connection::advance() {
 // False when there will be no more input.
 bool Connection::received(Stream::Input input) {
   if (input == Stream::Input::kMore) {
-    last_received_ = state_.loop.now();
+    last_received_ = Moment(state_.loop.now());
     awaiting_pong_ = false;
     return true;
   }
@@ -175,21 +199,22 @@ void Connection::open() {
   LoopState& state = state_;
   std::string ip = framer_->client_ip();
   if (ip.empty()) ip = stream_.peer_ip();
-  const Uuid id = Uuid::v4(gate_.random);
+  const Uuid id = Uuid::v4(state_.gate.random);
   std::array<char, Uuid::kTextSize> text{};
   id.write(text);
-  since_ = last_received_ = ping_at_ = state.loop.now();
+  since_ = last_received_ = ping_at_ = Moment(state.loop.now());
   heartbeats_ = framer_->heartbeats();
-  client_ = ClientPtr(new Client(gate_, state.loop, id,
-                                 AgentMeta(gate_.name, gate_.node_id, std::string_view(text.data(), text.size()), ip)));
+  client_ = ClientPtr(
+      new Client(state_.gate, state.loop, id,
+                 AgentMeta(state_.gate.name, state_.gate.node_id, std::string_view(text.data(), text.size()), ip)));
   client_->connection_ = this;
   state.add(*client_);
-  gate_.table.add(client_);
-  gate_.index.add(*client_, client_->meta_);
+  state_.gate.table.add(client_);
+  state_.gate.index.add(*client_, client_->meta_);
   on_timer();
   log::debug("connected {} {}", std::string_view(text.data(), text.size()), ip);
-  if (gate_.on_connect) gate_.on_connect(*client_);
-  if (gate_.stopping.load(std::memory_order_relaxed)) close("stopping", Farewell::kGoingAway);
+  if (state_.gate.on_connect) state_.gate.on_connect(*client_);
+  if (state_.gate.stopping.load(std::memory_order_relaxed)) close("stopping", Farewell::kGoingAway);
 }
 
 // The client's presence ends, once; what is left is the socket.
@@ -199,12 +224,12 @@ void Connection::end_client(std::string_view reason) {
   client->connection_ = nullptr;
   client->connected_.store(false, std::memory_order_relaxed);
   state_.remove(*client);
-  gate_.index.remove(*client, client->meta_);
-  gate_.table.remove(client->id());
-  if (client->online_.exchange(false)) gate_.online.fetch_sub(1, std::memory_order_relaxed);
+  state_.gate.index.remove(*client, client->meta_);
+  state_.gate.table.remove(client->id());
+  if (client->online_.exchange(false)) state_.gate.online.fetch_sub(1, std::memory_order_relaxed);
   log::debug("disconnected {} {}", client->id().text(), reason);
-  if (!gate_.on_disconnect) return;
-  gate_.alive.fetch_add(1, std::memory_order_relaxed);
+  if (!state_.gate.on_disconnect) return;
+  state_.gate.alive.fetch_add(1, std::memory_order_relaxed);
   spawn([](Gate& gate, ClientPtr gone, std::string why) -> Task<void> {
     try {
       co_await gate.on_disconnect(std::move(gone), std::move(why));
@@ -212,11 +237,11 @@ void Connection::end_client(std::string_view reason) {
       log::error("on_disconnect threw: {}", e.what());
     }
     gate.ended();
-  }(gate_, std::move(client), std::string(reason)));
+  }(state_.gate, std::move(client), std::string(reason)));
 }
 
 void Connection::set_reason(std::string_view reason) {
-  if (!reason_) reason_ = std::make_unique<std::string>(reason);
+  if (Rare& own = rare(); own.reason.empty()) own.reason = reason;
 }
 
 // --- messages --------------------------------------------------------------------------------------------------------
@@ -224,7 +249,7 @@ void Connection::set_reason(std::string_view reason) {
 // Starts the handler, which may throw instead of giving a task.
 Task<Result<void>> Connection::start_handler(Work& work) {
   try {
-    Task<Result<void>> task = gate_.on_receive(*client_, work.packet, work.reply);
+    Task<Result<void>> task = state_.gate.on_receive(*client_, work.packet, work.reply);
     task.start();
     return task;
   } catch (const std::exception& e) {
@@ -236,7 +261,7 @@ Task<Result<void>> Connection::start_handler(Work& work) {
 
 // Hands a message on. A handler that is done at once costs no coroutine here, and leaves `work` to be used again.
 Task<void> Connection::handle(WorkPtr& work) {
-  if (gate_.options.depth > 1) return handle_ahead(std::move(work));
+  if (state_.gate.options.depth > 1) return handle_ahead(std::move(work));
   busy_ = true;
   Task<Result<void>> task = start_handler(*work);
   if (!task.ready()) return handle_later(std::move(work), std::move(task));
@@ -252,7 +277,7 @@ Task<void> Connection::handle_later(WorkPtr work, Task<Result<void>> task) {
     void await_resume() const noexcept {}  // finish() takes the result.
   };
   co_await Ready{task.operator co_await()};
-  last_received_ = state_.loop.now();  // Nothing was read meanwhile; that is not the peer's silence.
+  last_received_ = Moment(state_.loop.now());  // Nothing was read meanwhile; that is not the peer's silence.
   finish(*work, task);
   state_.give_work(std::move(work));
 }
@@ -289,18 +314,18 @@ void Connection::finish(Work& work, Task<Result<void>>& task) {
 
 // Forwarded ahead: the message gets a copy of its own and the next one is read meanwhile.
 Task<void> Connection::handle_ahead(WorkPtr work) {
-  if (!pipeline_) {
-    pipeline_ = std::make_unique<Pipeline>();
-    pipeline_->slots.resize(gate_.options.depth);
+  if (!pipeline()) {
+    rare().pipeline = std::make_unique<Pipeline>();
+    pipeline()->slots.resize(state_.gate.options.depth);
   }
   co_await pipeline_room();
   if (closing_) {
     state_.give_work(std::move(work));
     co_return;
   }
-  Pipeline& pipeline = *pipeline_;
-  Slot& slot = pipeline.slots[(pipeline.first + pipeline.count) % pipeline.slots.size()];
-  ++pipeline.count;
+  Pipeline& ring = *pipeline();
+  Slot& slot = ring.slots[(ring.first + ring.count) % ring.slots.size()];
+  ++ring.count;
   slot.payload.assign(as_text(work->packet.payload));
   slot.work = std::move(work);
   slot.work->packet.payload = as_bytes(slot.payload);
@@ -320,9 +345,9 @@ Task<void> Connection::run_slot(Slot* slot) {
   }
   slot->done = true;
   // Replies leave in the order of their messages: all that are done at the front.
-  Pipeline& pipeline = *pipeline_;
-  while (pipeline.count > 0 && pipeline.slots[pipeline.first].done) {
-    Slot& front = pipeline.slots[pipeline.first];
+  Pipeline& ring = *pipeline();
+  while (ring.count > 0 && ring.slots[ring.first].done) {
+    Slot& front = ring.slots[ring.first];
     if (front.failure) {
       close(*std::exchange(front.failure, std::nullopt), Farewell::kError);
     } else {
@@ -330,11 +355,11 @@ Task<void> Connection::run_slot(Slot* slot) {
     }
     state_.give_work(std::move(front.work));
     front.done = false;
-    pipeline.first = (pipeline.first + 1) % pipeline.slots.size();
-    --pipeline.count;
+    ring.first = (ring.first + 1) % ring.slots.size();
+    --ring.count;
   }
-  if (draining_ && pipeline.count == 0) close("stopping", Farewell::kGoingAway);
-  if (waiter_ && (pipeline.wants_empty ? pipeline.count == 0 : pipeline.count < pipeline.slots.size())) {
+  if (draining_ && ring.count == 0) close("stopping", Farewell::kGoingAway);
+  if (waiter_ && (ring.wants_empty ? ring.count == 0 : ring.count < ring.slots.size())) {
     std::exchange(waiter_, {}).resume();  // Last: serve() may end the connection.
   }
 }
@@ -352,19 +377,19 @@ struct Park {
 }  // namespace
 
 Task<void> Connection::pipeline_room() {
-  pipeline_->wants_empty = false;
-  if (pipeline_->count == pipeline_->slots.size()) co_await Park{waiter_};
+  pipeline()->wants_empty = false;
+  if (pipeline()->count == pipeline()->slots.size()) co_await Park{waiter_};
 }
 
 Task<void> Connection::pipeline_empty() {
-  pipeline_->wants_empty = true;
-  if (pipeline_->count > 0) co_await Park{waiter_};
+  pipeline()->wants_empty = true;
+  if (pipeline()->count > 0) co_await Park{waiter_};
 }
 
 void Connection::answer(const codec::ClientHead& head, const Reply& reply) {
   if (reply.code == 0 && reply.data.empty()) return;
   write({.serial = head.serial, .cmd = head.cmd, .code = reply.code}, as_bytes(reply.data),
-        {.slow_client = gate_.options.slow_client});
+        {.slow_client = state_.gate.options.slow_client});
 }
 
 // --- rates -----------------------------------------------------------------------------------------------------------
@@ -377,8 +402,8 @@ bool Connection::over_rate(std::size_t octets) {
     until = std::max(until, now) + std::chrono::nanoseconds(amount * 1'000'000'000 / per_second);
     return until - now > std::chrono::seconds(1);
   };
-  const bool messages = charge(rate_messages_, 1, gate_.options.rate_messages);
-  return charge(rate_octets_, octets, gate_.options.rate_bytes) || messages;
+  const bool messages = charge(rate_messages_, 1, state_.gate.options.rate_messages);
+  return charge(rate_octets_, octets, state_.gate.options.rate_bytes) || messages;
 }
 
 // A client over its rate is read slower; one that does not take its answers, not at all until it does.
@@ -391,7 +416,7 @@ Task<void> Connection::handle_when_allowed(WorkPtr work) {
     busy_ = false;
   }
   if (congested()) co_await Writable{*this};
-  last_received_ = state_.loop.now();
+  last_received_ = Moment(state_.loop.now());
   if (!closing_) co_await handle(work);
   if (work) state_.give_work(std::move(work));
 }
@@ -401,12 +426,12 @@ Task<void> Connection::handle_when_allowed(WorkPtr work) {
 // A client whose queue is half full is not read: who does not take answers gets no more of them made.
 bool Connection::congested() const {
   return !closing_ && stream_.blocked() &&
-         stream_.queued() + (backlog_ ? backlog_->octets : 0) > gate_.options.write_queue_bytes / 2;
+         stream_.queued() + (backlog() ? backlog()->octets : 0) > state_.gate.options.write_queue_bytes / 2;
 }
 
 void Connection::write(const codec::ServerHead& head, Bytes payload, const WriteOptions& options) {
   if (closing_ || stream_.closed()) return;
-  if (!stream_.blocked() && !backlog_ && stream_.queued() + payload.size() <= gate_.options.write_queue_bytes)
+  if (!stream_.blocked() && !backlog() && stream_.queued() + payload.size() <= state_.gate.options.write_queue_bytes)
       [[likely]] {
     framer_->encode(head, payload, stream_);
     state_.messages_out.add();
@@ -417,58 +442,58 @@ void Connection::write(const codec::ServerHead& head, Bytes payload, const Write
 
 void Connection::write_encoded(const SharedBytes& packet) {
   if (closing_ || stream_.closed()) return;
-  if (!stream_.blocked() && !backlog_ && stream_.queued() + packet.size() <= gate_.options.write_queue_bytes)
+  if (!stream_.blocked() && !backlog() && stream_.queued() + packet.size() <= state_.gate.options.write_queue_bytes)
       [[likely]] {
     stream_.write_shared(packet);
     state_.messages_out.add();
     return;
   }
-  write_slowly({{}, {}, packet, 0}, {.slow_client = gate_.options.slow_client});
+  write_slowly({{}, {}, packet, 0}, {.slow_client = state_.gate.options.slow_client});
 }
 
 // The queue is full, or the socket: whole messages wait in the backlog, where they can still be dropped or replaced.
 void Connection::write_slowly(Queued message, const WriteOptions& options) {
   stream_.flush_now();
   if (stream_.closed()) return;
-  if (!stream_.blocked() && !backlog_) {
+  if (!stream_.blocked() && !backlog()) {
     send(message);
     return;
   }
-  if (!backlog_) backlog_ = std::make_unique<Backlog>();
-  Backlog& backlog = *backlog_;
+  if (!backlog()) rare().backlog = std::make_unique<Backlog>();
+  Backlog& queue = *backlog();
   if (options.slow_client == SlowClient::kKeepLatest) {
-    const auto same = std::ranges::find_if(backlog.messages, [&](const Queued& queued) {
+    const auto same = std::ranges::find_if(queue.messages, [&](const Queued& queued) {
       return !queued.encoded && queued.head.cmd == message.head.cmd && queued.key == message.key;
     });
-    if (same != backlog.messages.end()) {
+    if (same != queue.messages.end()) {
       state_.dropped.add();
-      backlog.octets += message.size() - same->size();
+      queue.octets += message.size() - same->size();
       *same = std::move(message);
       return;
     }
   }
-  const std::size_t limit = gate_.options.write_queue_bytes;
-  const auto fits = [&] { return stream_.queued() + backlog.octets + message.size() <= limit; };
+  const std::size_t limit = state_.gate.options.write_queue_bytes;
+  const auto fits = [&] { return stream_.queued() + queue.octets + message.size() <= limit; };
   if (!fits()) {
     if (options.slow_client == SlowClient::kClose) {
       state_.slow_closed.add();
       return destroy("slow client: its queue is full");
     }
     if (options.slow_client != SlowClient::kDrop) {
-      while (!fits() && !backlog.messages.empty()) {
-        backlog.octets -= backlog.messages.front().size();
-        backlog.messages.pop_front();
+      while (!fits() && !queue.messages.empty()) {
+        queue.octets -= queue.messages.front().size();
+        queue.messages.pop_front();
         state_.dropped.add();
       }
     }
     if (!fits()) {
       state_.dropped.add();
-      if (backlog.messages.empty()) backlog_.reset();
+      if (queue.messages.empty()) rare().backlog.reset();
       return;
     }
   }
-  backlog.octets += message.size();
-  backlog.messages.push_back(std::move(message));
+  queue.octets += message.size();
+  queue.messages.push_back(std::move(message));
 }
 
 void Connection::send(const Queued& message) {
@@ -481,23 +506,23 @@ void Connection::send(const Queued& message) {
 }
 
 void Connection::on_blocked() {
-  arm(state_.loop.now() + gate_.options.write_timeout);
+  arm(state_.loop.now() + state_.gate.options.write_timeout);
 }
 
 // The socket has room again: the backlog goes on, as long as the kernel takes it.
 void Connection::on_drained() {
   framer_->drained(stream_);
-  while (backlog_ && !stream_.blocked() && !stream_.closed()) {
-    Backlog& backlog = *backlog_;
-    while (!backlog.messages.empty() && stream_.queued() < kDrainStep) {
-      backlog.octets -= backlog.messages.front().size();
-      send(backlog.messages.front());
-      backlog.messages.pop_front();
+  while (backlog() && !stream_.blocked() && !stream_.closed()) {
+    Backlog& queue = *backlog();
+    while (!queue.messages.empty() && stream_.queued() < kDrainStep) {
+      queue.octets -= queue.messages.front().size();
+      send(queue.messages.front());
+      queue.messages.pop_front();
     }
-    if (backlog.messages.empty()) backlog_.reset();
+    if (queue.messages.empty()) rare().backlog.reset();
     stream_.flush_now();
   }
-  if (closing_ && !backlog_ && !stream_.finishing() && !stream_.closed()) say_goodbye();
+  if (closing_ && !backlog() && !stream_.finishing() && !stream_.closed()) say_goodbye();
   if (waiter_ && !congested() && !resume_posted_) {
     // Not from here: serve() may end the connection, and with it the stream that is calling.
     resume_posted_ = true;
@@ -509,7 +534,7 @@ void Connection::on_drained() {
 }
 
 void Connection::on_closed() {
-  if (waiter_ && !resume_posted_ && !(pipeline_ && pipeline_->count > 0)) std::exchange(waiter_, {}).resume();
+  if (waiter_ && !resume_posted_ && !(pipeline() && pipeline()->count > 0)) std::exchange(waiter_, {}).resume();
 }
 
 // --- closing ---------------------------------------------------------------------------------------------------------
@@ -519,13 +544,18 @@ void Connection::close(std::string_view reason, Farewell farewell) {
   set_reason(reason);
   closing_ = true;
   farewell_ = farewell;
-  if (!backlog_) say_goodbye();
-  since_ = state_.loop.now();
-  arm(since_ + gate_.options.linger);
+  if (!backlog()) say_goodbye();
+  linger();
+}
+
+// Gives what is left a moment.
+void Connection::linger() {
+  since_ = Moment(state_.loop.now());
+  arm(state_.loop.now() + state_.gate.options.linger);
 }
 
 void Connection::say_goodbye() {
-  framer_->goodbye(farewell_, *reason_, stream_);
+  framer_->goodbye(farewell_, reason(), stream_);
   stream_.finish();
 }
 
@@ -533,12 +563,12 @@ void Connection::destroy(std::string_view reason) {
   if (stream_.closed()) return;
   if (!closing_) set_reason(reason);
   closing_ = true;
-  backlog_.reset();
+  if (rare_) rare_->backlog.reset();
   stream_.abort();
 }
 
 void Connection::drain() {
-  if (busy_ || (pipeline_ && pipeline_->count > 0)) {
+  if (busy_ || (pipeline() && pipeline()->count > 0)) {
     draining_ = true;
     return;
   }
@@ -547,7 +577,7 @@ void Connection::drain() {
 
 void Connection::auth_changed() {
   if (client_ && !client_->authenticated()) {
-    since_ = state_.loop.now();
+    since_ = Moment(state_.loop.now());
     on_timer();
   }
 }
@@ -561,7 +591,7 @@ void Connection::arm(TimePoint when) {
 }
 
 void Connection::on_timer() {
-  const AgentOptions& options = gate_.options;
+  const AgentOptions& options = state_.gate.options;
   const TimePoint now = state_.loop.now();
   TimePoint next = TimePoint::max();
   // True when the deadline has passed; otherwise the timer will look again by then.
@@ -578,29 +608,31 @@ void Connection::on_timer() {
   }
   if (closing_) {
     // The farewell begins when all has been sent; until then the write timeout above watches over it.
-    if (backlog_ || stream_.blocked()) since_ = now;
-    if (over(since_ + options.linger)) return stream_.close();
+    if (backlog() || stream_.blocked()) since_ = Moment(now);
+    if (over(since_.near(now) + options.linger)) return stream_.close();
   } else if (!client_) {
-    if (over(since_ + options.handshake_timeout)) return destroy("handshake timeout");
+    if (over(since_.near(now) + options.handshake_timeout)) return destroy("handshake timeout");
   } else {
-    if (options.auth_time.count() > 0 && !client_->authenticated() && over(since_ + options.auth_time)) {
+    if (options.auth_time.count() > 0 && !client_->authenticated() && over(since_.near(now) + options.auth_time)) {
       return close("authentication timeout", Farewell::kPolicy);
     }
     if (busy_) {
       over(now + std::chrono::seconds(1));  // Nothing is read while a handler runs: silence is not the peer's.
     } else {
-      if (partial_since_ != TimePoint() && over(partial_since_ + options.read_timeout)) {
+      if (partial_ && over(partial_since_.near(now) + options.read_timeout)) {
         return close("read timeout: a message did not come whole", Farewell::kPolicy);
       }
       if (heartbeats_) {
-        if (awaiting_pong_ && over(ping_at_ + options.heartbeat_deadline)) return destroy("heartbeat timeout");
-        if (options.heartbeat_interval.count() > 0 && !awaiting_pong_ && over(ping_at_ + options.heartbeat_interval)) {
+        if (awaiting_pong_ && over(ping_at_.near(now) + options.heartbeat_deadline))
+          return destroy("heartbeat timeout");
+        if (options.heartbeat_interval.count() > 0 && !awaiting_pong_ &&
+            over(ping_at_.near(now) + options.heartbeat_interval)) {
           if (!stream_.blocked()) framer_->ping(stream_);
-          ping_at_ = now;
+          ping_at_ = Moment(now);
           awaiting_pong_ = true;
           over(now + options.heartbeat_deadline);
         }
-      } else if (options.idle_timeout.count() > 0 && over(last_received_ + options.idle_timeout)) {
+      } else if (options.idle_timeout.count() > 0 && over(last_received_.near(now) + options.idle_timeout)) {
         return close("idle timeout", Farewell::kPolicy);
       }
     }

@@ -1,11 +1,12 @@
 // agent/connection.h -- one socket of a client: its stream, its framing, its timers, its messages in flight.
 //
-//   auto* connection = new Connection(gate, loop_state, transport, fd, peer, tls);   // deletes itself at its end
+//   auto* connection = new Connection(loop_state, transport, fd, peer, tls);   // deletes itself at its end
 //   connection->start();
 //
 // serve() is the whole life of a connection, top to bottom.
 #pragma once
 
+#include <chrono>
 #include <coroutine>
 #include <cstdint>
 #include <deque>
@@ -18,15 +19,31 @@
 
 namespace mg::agent {
 
-struct Gate;       // What the agent's parts share; agent/gate.h.
 struct LoopState;  // A loop's share of the agent; agent/gate.h.
 struct Work;
 using WorkPtr = std::unique_ptr<Work>;
 
+// A point in time in four octets: milliseconds, right for 24 days around it.
+class Moment {
+ public:
+  Moment() = default;
+  explicit Moment(TimePoint when) : ms_(count(when)) {}
+  TimePoint near(TimePoint now) const {
+    return now + std::chrono::milliseconds(static_cast<std::int32_t>(ms_ - count(now)));
+  }
+
+ private:
+  static std::uint32_t count(TimePoint when) {
+    return static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count());
+  }
+  std::uint32_t ms_ = 0;
+};
+
 // Threads: loop.
 class Connection final : private StreamObserver {
  public:
-  Connection(Gate& gate, LoopState& state, const Transport& transport, int fd, const TlsContext* tls);
+  Connection(LoopState& state, const Transport& transport, int fd, const TlsContext* tls);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection();
@@ -53,8 +70,14 @@ class Connection final : private StreamObserver {
   struct Backlog;   // Those messages.
   struct Slot;      // A message in flight when depth > 1.
   struct Pipeline;  // Those slots.
+  struct Rare;      // Those, and more that few need.
   struct Wait;      // What serve() waits for.
   struct Writable;  // Awaits an output that is no longer congested.
+
+  Rare& rare();
+  Backlog* backlog() const;
+  Pipeline* pipeline() const;
+  std::string_view reason() const;
 
   Task<void> serve();
   Wait advance();
@@ -72,6 +95,7 @@ class Connection final : private StreamObserver {
   void answer(const codec::ClientHead& head, const Reply& reply);
   void end_client(std::string_view reason);
   void set_reason(std::string_view reason);
+  void linger();
   void say_goodbye();
   bool over_rate(std::size_t octets);
   bool congested() const;
@@ -85,24 +109,22 @@ class Connection final : private StreamObserver {
   void on_timer();
   void arm(TimePoint when);
 
-  Gate& gate_;
   LoopState& state_;
   Stream stream_;
   std::unique_ptr<Framer> framer_;
-  ClientPtr client_;                     // From the handshake to the disconnect.
-  std::unique_ptr<Backlog> backlog_;     // Made when a socket is full.
-  std::unique_ptr<Pipeline> pipeline_;   // Made when depth > 1.
-  std::coroutine_handle<> waiter_{};     // serve(), waiting for the output or the pipeline.
-  std::unique_ptr<std::string> reason_;  // Why it ends; the first one counts.
+  ClientPtr client_;  // From the handshake to the disconnect.
+  std::unique_ptr<Rare> rare_;
+  std::coroutine_handle<> waiter_{};  // serve(), waiting for the output or the pipeline.
   Timer timer_;
-  TimePoint since_;            // When the handshake, the wait for authentication or the farewell began.
-  TimePoint partial_since_{};  // First octet of an unfinished message.
-  TimePoint last_received_;
-  TimePoint ping_at_{};        // Last ping, or when heartbeats began.
   TimePoint rate_messages_{};  // Token buckets: when they will be empty again.
   TimePoint rate_octets_{};
+  Moment since_;          // When the handshake, the wait for authentication or the farewell began.
+  Moment partial_since_;  // First octet of an unfinished message.
+  Moment last_received_;
+  Moment ping_at_;              // Last ping, or when heartbeats began.
   std::uint32_t place_ = 0;     // In the loop's list of connections.
   std::uint32_t consumed_ = 0;  // Octets of the message at hand, to be consumed after it.
+  bool partial_ = false;        // A message is unfinished.
   bool heartbeats_ = false;     // The transport has pings.
   bool awaiting_pong_ = false;
   bool busy_ = false;  // A handler runs: nothing is read meanwhile.

@@ -126,10 +126,35 @@ class MetaIndex {
   std::vector<ClientPtr> find(std::string_view key, std::string_view value);
 
  private:
-  // Clients whose value has the same hash: nearly always one, kept without a list of its own.
-  struct Posting {
-    Client* first = nullptr;
-    std::unique_ptr<std::vector<Client*>> others;
+  // Clients whose value has the same hash: nearly always one, in one word then.
+  class Posting {
+   public:
+    Posting() = default;
+    Posting(Posting&& other) noexcept : word_(std::exchange(other.word_, 0)) {}
+    Posting& operator=(Posting&& other) noexcept {
+      std::swap(word_, other.word_);
+      return *this;
+    }
+    ~Posting() {
+      if (auto* list = this->list()) delete list;
+    }
+    void add(Client& client);
+    // False when nobody is left.
+    bool remove(Client& client);
+    template <class Fn>
+    void for_each(Fn&& fn) const {
+      if (const auto* list = this->list()) {
+        for (Client* client : *list) fn(client);
+      } else if (word_ != 0) {
+        fn(reinterpret_cast<Client*>(word_));
+      }
+    }
+
+   private:
+    using List = std::vector<Client*>;
+    static constexpr std::uintptr_t kList = 1;
+    List* list() const { return (word_ & kList) != 0 ? reinterpret_cast<List*>(word_ & ~kList) : nullptr; }
+    std::uintptr_t word_ = 0;  // A client, or a list of some, marked by kList.
   };
   using Index = boost::unordered_flat_map<std::size_t, Posting>;
 

@@ -114,30 +114,36 @@ std::vector<ClientPtr> ClientTable::all() const {
 
 // --- clients by metadata ---------------------------------------------------------------------------------------------
 
-void MetaIndex::insert(Index& index, Client& client, std::string_view value) {
-  if (value.empty()) return;
-  Posting& posting = index[std::hash<std::string_view>()(value)];
-  if (!posting.first) {
-    posting.first = &client;
+void MetaIndex::Posting::add(Client& client) {
+  if (word_ == 0) {
+    word_ = reinterpret_cast<std::uintptr_t>(&client);
+  } else if (List* const all = list()) {
+    all->push_back(&client);
   } else {
-    if (!posting.others) posting.others = std::make_unique<std::vector<Client*>>();
-    posting.others->push_back(&client);
+    word_ = reinterpret_cast<std::uintptr_t>(new List{reinterpret_cast<Client*>(word_), &client}) | kList;
   }
+}
+
+bool MetaIndex::Posting::remove(Client& client) {
+  if (List* const all = list()) {
+    std::erase(*all, &client);
+    if (all->size() > 1) return true;
+    word_ = all->empty() ? 0 : reinterpret_cast<std::uintptr_t>(all->front());
+    delete all;
+  } else if (word_ == reinterpret_cast<std::uintptr_t>(&client)) {
+    word_ = 0;
+  }
+  return word_ != 0;
+}
+
+void MetaIndex::insert(Index& index, Client& client, std::string_view value) {
+  if (!value.empty()) index[std::hash<std::string_view>()(value)].add(client);
 }
 
 void MetaIndex::erase(Index& index, Client& client, std::string_view value) {
   if (value.empty()) return;
   const auto found = index.find(std::hash<std::string_view>()(value));
-  if (found == index.end()) return;
-  Posting& posting = found->second;
-  if (posting.first == &client) {
-    if (!posting.others) return void(index.erase(found));
-    posting.first = posting.others->back();
-    posting.others->pop_back();
-  } else if (posting.others) {
-    std::erase(*posting.others, &client);
-  }
-  if (posting.others && posting.others->empty()) posting.others.reset();
+  if (found != index.end() && !found->second.remove(client)) index.erase(found);
 }
 
 void MetaIndex::update(Client& client, const Meta& before, const Meta& after) {
@@ -172,11 +178,9 @@ std::vector<ClientPtr> MetaIndex::find(std::string_view key, std::string_view va
   }
   const auto posting = at->second.find(std::hash<std::string_view>()(value));
   if (value.empty() || posting == at->second.end()) return found;
-  const auto take = [&](Client* client) {
+  posting->second.for_each([&](Client* client) {
     if (client->meta_.get(key) == value) found.emplace_back(client);
-  };
-  take(posting->second.first);
-  if (posting->second.others) std::ranges::for_each(*posting->second.others, take);
+  });
   return found;
 }
 

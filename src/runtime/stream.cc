@@ -30,7 +30,7 @@ struct Stream::Tls {
 };
 
 Stream::Stream(Loop& loop, int fd, StreamObserver* observer, const TlsContext* tls)
-    : loop_(loop), observer_(observer), fd_(fd) {
+    : fd_(fd), loop_(loop), observer_(observer) {
   if (tls) tls_ = std::make_unique<Tls>(*tls);
   // Edge-triggered with everything asked for at once: no epoll_ctl until the end of the connection.
   loop_.watch(fd_, *this, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);

@@ -19,11 +19,12 @@ namespace mg {
 namespace detail {
 namespace {
 
-// Free frames of one thread, by size in steps of 64 octets. A frame may be freed on another thread than it was made
-// on: it then serves there.
+// Free frames of one thread, by size in steps of 64 octets less malloc's own eight. A frame may be freed on another
+// thread than it was made on: it then serves there.
 class FramePool {
  public:
   static constexpr std::size_t kStep = 64;
+  static constexpr std::size_t kOwn = 8;
   static constexpr std::size_t kClasses = 32;           // Frames up to 2 KiB; larger ones are plain allocations.
   static constexpr std::uint32_t kKeepPerClass = 4096;  // Bounds what a burst leaves behind.
 
@@ -37,16 +38,16 @@ class FramePool {
   }
 
   void* take(std::size_t size) {
-    const std::size_t index = (size - 1) / kStep;
+    const std::size_t index = (size + kOwn - 1) / kStep;
     if (index >= kClasses) return ::operator new(size);
     Class& c = classes_[index];
-    if (!c.head) return ::operator new((index + 1) * kStep);
+    if (!c.head) return ::operator new((index + 1) * kStep - kOwn);
     --c.count;
     return std::exchange(c.head, c.head->next);
   }
 
   void give(void* frame, std::size_t size) noexcept {
-    const std::size_t index = (size - 1) / kStep;
+    const std::size_t index = (size + kOwn - 1) / kStep;
     if (index >= kClasses || classes_[index].count >= kKeepPerClass) return ::operator delete(frame);
     Class& c = classes_[index];
     c.head = new (frame) Node{c.head};

@@ -56,7 +56,7 @@ class Flushable {
  private:
   friend class Loop;
   Loop* flush_loop_ = nullptr;  // Set while in the list.
-  std::size_t flush_index_ = 0;
+  std::uint32_t flush_index_ = 0;
 };
 
 struct LoopOptions {

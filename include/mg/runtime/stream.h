@@ -126,12 +126,7 @@ class Stream final : private IoHandler, private Flushable {
   void count_turn();
   void close_fd() noexcept;
 
-  Loop& loop_;
-  StreamObserver* observer_;
-  std::coroutine_handle<> reader_{};  // Waits in fill().
-  struct Tls;
-  std::unique_ptr<Tls> tls_;
-  const char* failure_ = "";
+  // Ordered for size: a gate has one for each player.
   int fd_;
   Input input_ = Input::kMore;
   bool readable_ = true;  // The socket may have octets that were not received yet.
@@ -140,6 +135,12 @@ class Stream final : private IoHandler, private Flushable {
   bool finishing_ = false;
   bool shut_down_ = false;  // The sending side.
   bool again_ = false;      // A posted function will go on reading in the next turn.
+  Loop& loop_;
+  StreamObserver* observer_;
+  std::coroutine_handle<> reader_{};  // Waits in fill().
+  struct Tls;
+  std::unique_ptr<Tls> tls_;
+  const char* failure_ = "";
   Block in_;
   std::uint32_t in_begin_ = 0;
   std::uint32_t in_end_ = 0;
@@ -150,9 +151,7 @@ class Stream final : private IoHandler, private Flushable {
   Block out_;
   SharedBytes shared_;  // Goes before out_, which is empty while it is set.
   TimePoint blocked_since_{};
-  std::uint64_t received_ = 0;
-  std::uint64_t sent_ = 0;
-  std::uint64_t turn_ = 0;  // When octets_in_turn_ was counted.
+  std::uint32_t turn_ = 0;  // When octets_in_turn_ was counted.
   std::uint32_t octets_in_turn_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "mg/agent/ws/transport.h"
 
+#include <optional>
+
 #include "agent/ws/deflate.h"
 #include "agent/ws/framing.h"
 #include "agent/ws/handshake.h"
@@ -28,11 +30,12 @@ struct Settings {
 
 class WsFramer final : public Framer {
  public:
-  explicit WsFramer(const Settings& settings) : settings_(settings), parser_(settings.frames), codec_(settings.codec) {}
+  explicit WsFramer(const Settings& settings)
+      : handshaking_(&settings), parser_(settings.frames), codec_(settings.codec) {}
 
   FrameStep next(MutableBytes in, Stream& out, Packet& packet) override {
-    if (!open_) [[unlikely]]
-      return handshake(in, out);
+    if (handshaking_) [[unlikely]]
+      return handshake(*handshaking_, in, out);
     const FrameEvent event = parser_.next(in);
     switch (event.kind) {
       case FrameKind::kNeedMore:
@@ -55,7 +58,7 @@ class WsFramer final : public Framer {
 
   void encode(const codec::ServerHead& head, Bytes payload, Stream& out) override {
     const std::size_t size = codec_.packet_bytes(payload.size());
-    if (deflate_ && size >= kDeflateFrom) return encode_compressed(head, payload, out);
+    if (rare_ && rare_->deflate && size >= kDeflateFrom) return encode_compressed(head, payload, out);
     const std::size_t prefix = header_size(size);
     std::byte* const to = out.reserve(prefix + size + kMaxServerHeaderBytes);
     encode_header(Opcode::kBinary, size, std::span<std::byte, kMaxServerHeaderBytes>(to, kMaxServerHeaderBytes));
@@ -79,46 +82,58 @@ class WsFramer final : public Framer {
   void ping(Stream& out) override { out.write(encode_control(Opcode::kPing, as_bytes("ping")).bytes()); }
 
   void drained(Stream& out) override {
-    if (const std::unique_ptr<std::string> owed = std::move(owed_pong_)) {
-      out.write(encode_control(Opcode::kPong, as_bytes(*owed)).bytes());
-    }
+    if (!rare_ || !rare_->owed_pong) return;
+    out.write(encode_control(Opcode::kPong, as_bytes(*rare_->owed_pong)).bytes());
+    rare_->owed_pong.reset();
   }
 
   void goodbye(Farewell why, std::string_view reason, Stream& out) override {
-    if (!open_ || parser_.closed()) return;
+    if (handshaking_ || parser_.closed()) return;
     if (why == Farewell::kError) reason = {};
     out.write(encode_close(static_cast<std::uint16_t>(why), reason).bytes());
   }
 
   std::string client_ip() override {
-    const std::unique_ptr<std::string> told = std::move(told_ip_);
-    return told ? *told : std::string();
+    if (!rare_) return {};
+    std::string told = std::move(rare_->told_ip);
+    if (!rare_->deflate) rare_.reset();
+    return told;
   }
 
  private:
-  FrameStep handshake(MutableBytes in, Stream& out) {
+  // What few connections need.
+  struct Rare {
+    std::unique_ptr<Deflater> deflate;     // When negotiated.
+    std::optional<std::string> owed_pong;  // Payload of the last ping that was not answered.
+    std::string told_ip;                   // Until it is asked for.
+  };
+  Rare& rare() {
+    if (!rare_) rare_ = std::make_unique<Rare>();
+    return *rare_;
+  }
+
+  FrameStep handshake(const Settings& settings, MutableBytes in, Stream& out) {
     if (in.empty()) return {};
-    Upgrade upgrade = read_upgrade(in, settings_.handshake);
+    Upgrade upgrade = read_upgrade(in, settings.handshake);
     if (upgrade.state == HandshakeState::kNeedMore) return {};
     if (upgrade.state == HandshakeState::kRefused) {
       out.write(as_bytes(upgrade.response));
       return {.kind = FrameStep::kClose, .consumed = in.size(), .reason = upgrade.reason};
     }
-    if (const std::string peer = settings_.trusted_proxies.empty() ? std::string() : out.peer_ip();
-        settings_.trusted_proxies.contains(peer)) {
-      told_ip_ = std::make_unique<std::string>(
-          agent::client_ip(peer, upgrade.forwarded_for, upgrade.real_ip, settings_.trusted_proxies));
-      if (!settings_.admission->admit(*told_ip_, out.loop().now())) {
+    if (const std::string peer = settings.trusted_proxies.empty() ? std::string() : out.peer_ip();
+        settings.trusted_proxies.contains(peer)) {
+      rare().told_ip = agent::client_ip(peer, upgrade.forwarded_for, upgrade.real_ip, settings.trusted_proxies);
+      if (!settings.admission->admit(rare().told_ip, out.loop().now())) {
         out.write(as_bytes(kTooMany));
         return {.kind = FrameStep::kClose, .consumed = in.size(), .reason = "too many connections from its address"};
       }
     }
     out.write(as_bytes(upgrade.response));
-    open_ = true;
+    handshaking_ = nullptr;
     if (upgrade.deflate) {
       parser_.use_deflate(*upgrade.deflate);
-      deflate_ = std::make_unique<Deflater>(upgrade.deflate->server_max_window_bits,
-                                            upgrade.deflate->server_no_context_takeover);
+      rare().deflate = std::make_unique<Deflater>(upgrade.deflate->server_max_window_bits,
+                                                  upgrade.deflate->server_no_context_takeover);
     }
     return {.kind = FrameStep::kOpen, .consumed = upgrade.consumed};
   }
@@ -129,8 +144,7 @@ class WsFramer final : public Framer {
       out.write(encode_control(Opcode::kPong, payload).bytes());
       return;
     }
-    if (!owed_pong_) owed_pong_ = std::make_unique<std::string>();
-    owed_pong_->assign(as_text(payload));
+    rare().owed_pong = as_text(payload);
   }
 
   FrameStep message(const FrameEvent& event, Stream& out, Packet& packet) {
@@ -152,7 +166,7 @@ class WsFramer final : public Framer {
     std::vector<std::byte> plain(codec_.packet_bytes(payload.size()));
     std::vector<std::byte> packed;
     if (!codec_.encode(head, payload, plain)) return;
-    const bool smaller = deflate_->compress(plain, packed);
+    const bool smaller = rare_->deflate->compress(plain, packed);
     const Bytes body = smaller ? Bytes(packed) : Bytes(plain);
     std::array<std::byte, kMaxServerHeaderBytes> header;
     const std::size_t prefix = encode_header(Opcode::kBinary, body.size(), header, true, smaller);
@@ -160,13 +174,10 @@ class WsFramer final : public Framer {
     out.write(body);
   }
 
-  const Settings& settings_;
+  const Settings* handshaking_;  // Null once the connection is open.
   FrameParser parser_;
   codec::ServerCodec codec_;
-  std::unique_ptr<Deflater> deflate_;       // When negotiated.
-  std::unique_ptr<std::string> owed_pong_;  // Payload of the last ping that was not answered.
-  std::unique_ptr<std::string> told_ip_;    // Until it is asked for.
-  bool open_ = false;
+  std::unique_ptr<Rare> rare_;
 };
 
 class WsTransport final : public Transport {
