@@ -48,6 +48,9 @@ TOP = {"examples", "tools", "clients", "bench", "tests"}
 # Files beside the source that may use the `testing` module.
 TEST_FILE = re.compile(r"_(test|fuzz|bench)\.cc$")
 
+# Tools of tests, which they may include from here.
+TEST_SUPPORT = "tests/support/"
+
 # What a public header may include besides std and mg/: prefix of the header -> prefix of the include -> why.
 ALLOWED = {
     "": {
@@ -184,7 +187,7 @@ def check_layers(tree, _):
                 yield f"{where}: an example includes {path}, which is not public"
             if here == there or (here, there) in SIDEWAYS or here in TOP and there not in TOP:
                 continue
-            if there == "testing" and TEST_FILE.search(file):
+            if (there == "testing" or path.startswith(TEST_SUPPORT)) and TEST_FILE.search(file):
                 continue
             if here in TOP and there in TOP:
                 if here not in ("tests", "bench", "tools"):
@@ -354,6 +357,8 @@ CASES = [
     ("layers", "src/app/a_test.cc", '#include "mg/testing/cluster.h"\n', False),
     ("layers", "src/app/a.cc", '#include "mg/testing/cluster.h"\n', True),
     ("layers", "src/base/a.cc", '#include "tests/tool.h"\n', True),
+    ("layers", "src/base/a.cc", '#include "tests/support/server.h"\n', True),
+    ("layers", "src/base/a_test.cc", '#include "tests/support/server.h"\n', False),
     ("layers", "src/nowhere/a.cc", "\n", True),
     ("layers", "tests/e2e/a_test.cc", '#include "mg/app/app.h"\n#include "tools/client/player.h"\n', False),
     ("layers", "examples/gate/main.cc", '#include "mg/app/app.h"\n#include "examples/gate/gate.h"\n', False),
