@@ -8,6 +8,7 @@
 
 #include "agent/gate.h"
 #include "mg/base/log.h"
+#include "mg/runtime/fetch.h"
 
 namespace mg::agent {
 namespace {
@@ -503,6 +504,11 @@ void Connection::send(const Queued& message) {
   } else {
     framer_->encode(message.head, as_bytes(message.payload), stream_);
   }
+}
+
+void Connection::on_soon() noexcept {
+  fetch(framer_.get(), 80);
+  if (client_) fetch(client_.get(), sizeof(Client));
 }
 
 void Connection::on_blocked() {

@@ -106,6 +106,7 @@ class Connection final : private StreamObserver {
   void on_blocked() override;
   void on_drained() override;
   void on_closed() override;
+  void on_soon() noexcept override;
   void on_timer();
   void arm(TimePoint when);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <mutex>
 #include <numbers>
+#include <optional>
 #include <unordered_map>
 
 #include "mg/base/check.h"
@@ -158,7 +159,7 @@ class Method::State {
     PerLoop* own = nullptr;
     std::uint64_t version = 0;  // Of the resolver when `set` was made.
     SetPtr set;
-    std::unique_ptr<ExchangePool> pool;
+    std::optional<ExchangePool> pool;
     std::unique_ptr<Picker> picker;
   };
 
@@ -225,7 +226,7 @@ ExchangePtr Method::State::lease(const MessageLite& request, const MessageLite& 
   Slot* const slot = here();
   check(slot != nullptr, "rpc::Method: make_call() outside the loops of its client");
   if (!slot->pool || !slot->pool->makes(&request, &reply)) [[unlikely]] {
-    slot->pool = std::make_unique<ExchangePool>(request, reply);
+    slot->pool.emplace(request, reply);
   }
   return slot->pool->take();
 }
@@ -382,7 +383,7 @@ Task<Result<void>> Method::State::send(Slot& slot, const Choice& choice, const C
   const SetPtr set = slot.set;  // A nested call may replace it.
   std::size_t index = 0;
   if (choice.plain() && !slot.picker && !set->all.empty()) [[likely]] {
-    index = pick_random(set->all, slot.own->loop->now(), *slot.own->random);
+    if (set->all.size() > 1) index = pick_random(set->all, slot.own->loop->now(), *slot.own->random);
   } else {
     const Result<std::size_t> chosen = choose(slot, *set, choice, context);
     if (!chosen) return std::unexpected(chosen.error());

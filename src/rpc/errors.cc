@@ -76,8 +76,13 @@ Result<EndpointName> parse_endpoint(std::string_view service, std::string_view e
       return malformed(fmt::format("/{}.{}/{}", service, handler, method));
     }
   }
-  if (const std::size_t dot = handler.rfind('.'); dot != handler.npos) handler.remove_prefix(dot + 1);
-  return EndpointName{handler, method};
+  if (const std::size_t dot = handler.rfind('.'); dot != handler.npos) {
+    service = handler.substr(0, dot);
+    handler.remove_prefix(dot + 1);
+  } else if (endpoint.starts_with('/')) {
+    service = {};
+  }
+  return EndpointName{handler, method, service};
 }
 
 }  // namespace mg::rpc

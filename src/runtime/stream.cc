@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "mg/runtime/fetch.h"
 #include "runtime/ip_text.h"
 
 namespace mg {
@@ -201,6 +202,12 @@ bool Stream::receive_tls() {
   // Handshake messages and key updates, and output that waited for the handshake.
   if (tls_->session.pending() > 0 || out_end_ > out_begin_) loop_.flush_later(*this);
   return news;
+}
+
+void Stream::on_soon() noexcept {
+  constexpr std::size_t kFrame = 128;
+  if (reader_) fetch(reader_.address(), kFrame);
+  if (observer_) observer_->on_soon();
 }
 
 void Stream::on_events(std::uint32_t events) {

@@ -39,6 +39,8 @@ class IoHandler {
  public:
   // `events` are EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR. The handler may unwatch or delete itself.
   virtual void on_events(std::uint32_t events) = 0;
+  // Its turn comes after the next one: a moment to fetch what it will need into the caches.
+  virtual void on_soon() noexcept {}
 
  protected:
   ~IoHandler() = default;

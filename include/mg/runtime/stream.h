@@ -30,6 +30,8 @@ class StreamObserver {
   virtual void on_blocked() = 0;  // The kernel takes no more for now.
   virtual void on_drained() = 0;  // A stream that was blocked has sent all it had.
   virtual void on_closed() = 0;   // Closed while nobody waited in fill().
+  // See IoHandler::on_soon().
+  virtual void on_soon() noexcept {}
 
  protected:
   ~StreamObserver() = default;
@@ -106,6 +108,7 @@ class Stream final : private IoHandler, private Flushable {
   };
 
   void on_events(std::uint32_t events) override;
+  void on_soon() noexcept override;
   void flush() override;
 
   bool start_fill(std::size_t want);

@@ -275,6 +275,9 @@ Task<Result<void>> LocalRoute::call_running(const Context& context, const Messag
     Task<Result<void>> task = way.handler->invoke(way.handler->target.get(), running->context,
                                                   running->exchange->request(), running->exchange->reply());
     task.start();
+    if (task.succeeded() && !reply && !way.endpoint->observer) [[likely]] {
+      return Result<void>();
+    }
     if (task.ready()) [[likely]] {
       settle(*running, task.take());
     } else {
