@@ -6,6 +6,8 @@
 
 #include <condition_variable>
 #include <deque>
+#include <filesystem>
+#include <future>
 #include <mutex>
 
 #include "mg/agent/tcp/transport.h"
@@ -590,6 +592,40 @@ TEST_P(AgentTest, ConnectAndLeaveAtOnceLeavesNothing) {
   }
   auto player = join();
   EXPECT_TRUE(wait_for([&] { return agent_->count() == 1; }));
+}
+
+// Handshake, authentication, idle time and heartbeat each armed a timer; all are gone with their connections.
+TEST_P(AgentTest, ComingAndGoingLeavesNoTimersAndNoDescriptors) {
+  start();
+  const auto timers = [this] {
+    std::size_t all = 0;
+    for (std::size_t i = 0; i < runtime_.size(); ++i) {
+      std::promise<std::size_t> count;
+      Loop& loop = runtime_.loop(i);
+      loop.post([&] { count.set_value(loop.timers().size()); });
+      all += count.get_future().get();
+    }
+    return all;
+  };
+  const auto descriptors = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
+  };
+  constexpr std::size_t kPlayers = 200;
+  join();
+  ASSERT_TRUE(wait_for([&] { return gone_.size() == 1; }));
+  std::size_t timers_before = 1;
+  ASSERT_TRUE(wait_for([&] { return (timers_before = timers()) == 0; })) << timers_before;
+  const auto descriptors_before = descriptors();
+  for (std::size_t i = 0; i < kPlayers; ++i) {
+    auto player = join();
+    player->say(2, kEcho, "x");
+    EXPECT_TRUE(player->hear());
+    EXPECT_GT(timers(), 0u);
+    if (i % 2) player->reset();
+  }
+  ASSERT_TRUE(wait_for([&] { return gone_.size() == kPlayers + 1; }));
+  EXPECT_TRUE(wait_for([&] { return timers() == 0; })) << timers();
+  EXPECT_TRUE(wait_for([&] { return descriptors() == descriptors_before; })) << descriptors() - descriptors_before;
 }
 
 TEST(AgentOptions, WhatCannotBeIsRefusedByName) {
