@@ -40,6 +40,7 @@ Error panic_error(const std::exception_ptr& thrown);
 struct EndpointName {
   std::string_view handler;
   std::string_view method;
+  std::string_view service = {};  // What stands before the handler in the path: the service, "game" or "any.thing".
 };
 // Errors: 500 `malformed method name: "…"`
 Result<EndpointName> parse_endpoint(std::string_view service, std::string_view endpoint);
