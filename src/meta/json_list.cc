@@ -8,7 +8,7 @@
 #include <string>
 
 #include "base/utf8.h"
-#include "meta/number.h"
+#include "mg/utils/dtype/number.h"
 
 namespace mg {
 namespace {
@@ -121,7 +121,9 @@ bool read_number(std::string_view number, T& value) {
 }
 template <std::floating_point T>
 bool read_number(std::string_view number, T& value) {
-  return parse_float(number, value) && std::isfinite(value);
+  const auto found = dtype::scan<T>(number);
+  value = found.value;
+  return found.fault != dtype::Fault::kNotANumber && std::isfinite(value);
 }
 
 template <class T>

@@ -10,7 +10,7 @@
 #include <new>
 
 #include "meta/json_list.h"
-#include "meta/number.h"
+#include "mg/utils/dtype/number.h"
 
 namespace mg {
 namespace {
@@ -333,34 +333,28 @@ bool Meta::merge(const Meta& over) {
 }
 
 std::int64_t Meta::get_int64(std::string_view key) const {
-  return parse_int64(get(key));
+  return dtype::scan<std::int64_t>(get(key)).value;
 }
 std::int64_t Meta::get_int64(detail::KnownKey key) const {
-  return parse_int64(get(key));
+  return dtype::scan<std::int64_t>(get(key)).value;
 }
 std::int32_t Meta::get_int32(std::string_view key) const {
-  constexpr std::int64_t kMin = std::numeric_limits<std::int32_t>::min();
-  constexpr std::int64_t kMax = std::numeric_limits<std::int32_t>::max();
-  return static_cast<std::int32_t>(std::clamp(get_int64(key), kMin, kMax));
+  return dtype::scan<std::int32_t>(get(key)).value;
 }
 std::uint64_t Meta::get_uint64(std::string_view key) const {
-  return parse_uint64(get(key), std::numeric_limits<std::uint64_t>::max());
+  return dtype::scan<std::uint64_t>(get(key)).value;
 }
 std::uint32_t Meta::get_uint32(std::string_view key) const {
-  return static_cast<std::uint32_t>(parse_uint64(get(key), std::numeric_limits<std::uint32_t>::max()));
+  return dtype::scan<std::uint32_t>(get(key)).value;
 }
 float Meta::get_float32(std::string_view key) const {
-  float value = 0;
-  parse_float(get(key), value);
-  return value;
+  return dtype::scan<float>(get(key)).value;
 }
 double Meta::get_float64(std::string_view key) const {
-  double value = 0;
-  parse_float(get(key), value);
-  return value;
+  return dtype::scan<double>(get(key)).value;
 }
 bool Meta::get_bool(std::string_view key) const {
-  return parse_bool(get(key));
+  return dtype::scan<bool>(get(key)).value;
 }
 
 template <class T>

@@ -19,7 +19,7 @@
 
 #include "mg/base/bytes.h"
 #include "mg/base/error.h"
-#include "mg/meta/json_text.h"
+#include "mg/utils/dtype/json_text.h"
 
 namespace mg {
 

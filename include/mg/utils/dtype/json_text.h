@@ -1,4 +1,5 @@
-// mg/meta/json_text.h -- values as JSON text, written as Go's encoder writes them (metadata values, wire.md 2.5).
+// mg/utils/dtype/json_text.h -- values as JSON text, written as Go's encoder writes them (metadata values,
+// wire.md 2.5).
 //
 //   std::string out;
 //   json_text::append(out, std::vector{1, 2, 3});               // [1,2,3]

@@ -1,4 +1,4 @@
-#include "mg/meta/json_text.h"
+#include "mg/utils/dtype/json_text.h"
 
 #include <cmath>
 #include <cstdlib>
