@@ -20,7 +20,8 @@ find_package(spdlog REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(Protobuf REQUIRED)
-find_package(Boost 1.81 REQUIRED)
+find_package(gRPC REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json)
 find_package(CLI11 REQUIRED)
 
 # What all of our code is compiled with; of this, users of an installed tree get only the language level.
