@@ -6,6 +6,7 @@
 
 #include "app/app_impl.h"
 #include "app/process_impl.h"
+#include "app/remote.h"
 #include "mg/base/check.h"
 #include "mg/base/log.h"
 #include "mg/broker/local/local_broker.h"
@@ -33,6 +34,7 @@ Result<void> Process::Impl::set_up() {
     if (!made) return std::unexpected(std::move(made.error()));
     backends = std::move(*made);
   }
+  if (auto made = make_remote(backends, common, options.name, *runtime); !made) return made;
   if (!backends.registry) backends.registry = std::make_shared<registry::LocalRegistry>(runtime->loop(0));
   if (!backends.broker) backends.broker = std::make_shared<broker::LocalBroker>();
   if (backends.transports.empty()) {

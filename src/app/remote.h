@@ -1,0 +1,15 @@
+// app/remote.h -- the backends that addresses ask for.
+//
+//   if (auto made = make_remote(backends, common, "game", runtime); !made) return made;
+#pragma once
+
+#include <string_view>
+
+#include "mg/app/backends.h"
+
+namespace mg {
+
+// Fills in what is not there yet and has an address: broker_address gives NATS. Errors: kInvalid  which address
+Result<void> make_remote(Backends& backends, const CommonFlags& flags, std::string_view name, Runtime& runtime);
+
+}  // namespace mg
