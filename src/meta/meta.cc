@@ -239,6 +239,10 @@ std::size_t Meta::size() const noexcept {
 std::uint64_t Meta::version() const noexcept {
   return block_ == nullptr ? 0 : block_->version;
 }
+bool Meta::has_copies() const noexcept {
+  return block_ && block_->is_shared();
+}
+
 std::size_t Meta::heap_bytes() const noexcept {
   return block_ == nullptr ? 0 : sizeof(Block) + block_->capacity;
 }

@@ -139,6 +139,10 @@ class Meta {
 
   // Whether both are copies of one, unchanged since. Cost: a comparison of pointers.
   bool is_copy_of(const Meta& other) const noexcept { return block_ == other.block_; }
+  // The same for all copies of one, unchanged since, and for nothing else while one of them lives. Null for a new Meta.
+  const void* identity() const noexcept { return block_; }
+  // Whether there is another copy. Cost: a load.
+  bool has_copies() const noexcept;
   // Same keys with the same values; versions do not matter.
   friend bool operator==(const Meta& left, const Meta& right) noexcept {
     return left.block_ == right.block_ || left.same_entries(right);
