@@ -1,5 +1,5 @@
-// A player's message through gate and game in one process costs no heap allocation once warm. A sanitizer build turns the
-// pools off, unless MG_POOLS=1 is in the environment, as it is for this test.
+// A player's message through gate and game in one process costs no heap allocation once warm. A sanitizer build turns
+// the pools off, unless MG_POOLS=1 is in the environment, as it is for this test.
 #include <gtest/gtest.h>
 
 #include <atomic>

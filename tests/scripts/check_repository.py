@@ -41,8 +41,10 @@ LAYERS = [
 # Ports: src/<port>/<name>/ is an adapter, in the line of app. Adapters include neither app nor each other.
 PORTS = {"registry", "broker", "rpc", "agent", "store", "web"}
 ADAPTER_LINE = 4
-# app wires the in-process adapters together: the one arrow inside a line.
-SIDEWAYS = {("app", "registry/local"), ("app", "broker/local"), ("app", "rpc/local")}
+# app wires the adapters together: the one arrow inside a line.
+SIDEWAYS = {("app", f"{port}/{adapter}") for port, adapter in (("registry", "local"), ("registry", "etcd"),
+                                                              ("broker", "local"), ("broker", "nats"),
+                                                              ("rpc", "local"), ("rpc", "link"), ("rpc", "grpc"))}
 # Top folders below all layers: may include any module; `examples` only public headers, as a user would.
 TOP = {"examples", "tools", "clients", "bench", "tests"}
 # Files beside the source that may use the `testing` module.
