@@ -1,53 +1,15 @@
 #include "mg/registry/local/local_registry.h"
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
 #include <utility>
 
+#include "registry/adapter.h"
+
 namespace mg::registry {
 namespace {
-
-// A watch and what it has still to tell.
-struct Watching : std::enable_shared_from_this<Watching> {
-  Watching(std::string s, Loop& l, EventHandler h, std::size_t most)
-      : service(std::move(s)), loop(l), handler(std::move(h)), max_queued(most) {}
-
-  void tell(const Event& event) {
-    const std::lock_guard lock(mutex);
-    if (queue.size() >= max_queued) {
-      queue.clear();
-      queue.push_back({.action = Action::kReset, .service = {}});
-    }
-    queue.push_back(event);
-    if (!std::exchange(posted, true)) loop.post_always([self = shared_from_this()] { self->deliver(); });
-  }
-
-  void deliver() {
-    std::deque<Event> events;
-    {
-      const std::lock_guard lock(mutex);
-      posted = false;
-      events.swap(queue);
-    }
-    for (const Event& event : events) {
-      if (closed) return;
-      handler(event);
-    }
-  }
-
-  const std::string service;
-  Loop& loop;
-  const EventHandler handler;
-  const std::size_t max_queued;
-  bool closed = false;  // Touched on the loop only.
-
-  std::mutex mutex;  // docs/threads.md: "local registry watch"
-  std::deque<Event> queue;
-  bool posted = false;
-};
 
 struct Entry {
   Service service;  // With its one node.
@@ -105,7 +67,7 @@ class LocalRegistry::State : public std::enable_shared_from_this<State> {
     Services& answer = answers_[service];
     if (!answer) {
       std::vector<Service> grouped;
-      for (const std::string& id : known->second) group(grouped, nodes_.at(id).service);
+      for (const std::string& id : known->second) group_by_version(grouped, nodes_.at(id).service);
       answer = std::make_shared<const std::vector<Service>>(std::move(grouped));
     }
     return answer;
@@ -117,7 +79,7 @@ class LocalRegistry::State : public std::enable_shared_from_this<State> {
     std::vector<Service> all;
     for (const auto& [name, ids] : by_service_) {
       std::vector<Service> grouped;
-      for (const std::string& id : ids) group(grouped, nodes_.at(id).service);
+      for (const std::string& id : ids) group_by_version(grouped, nodes_.at(id).service);
       std::ranges::move(grouped, std::back_inserter(all));
     }
     return std::make_shared<const std::vector<Service>>(std::move(all));
@@ -125,11 +87,11 @@ class LocalRegistry::State : public std::enable_shared_from_this<State> {
 
   void watch(std::shared_ptr<Watching> watching) {
     const std::lock_guard lock(mutex_);
-    watches_.push_back(std::move(watching));
+    watches_.add(std::move(watching));
   }
   void unwatch(const Watching* watching) {
     const std::lock_guard lock(mutex_);
-    std::erase_if(watches_, [&](const auto& each) { return each.get() == watching; });
+    watches_.remove(watching);
   }
 
   const std::atomic<std::uint64_t>& version() const { return version_; }
@@ -138,22 +100,10 @@ class LocalRegistry::State : public std::enable_shared_from_this<State> {
  private:
   using Nodes = std::map<std::string, Entry>;
 
-  static void group(std::vector<Service>& services, const Service& one) {
-    const auto at = std::ranges::find(services, one.version, &Service::version);
-    if (at == services.end()) {
-      const auto place = std::ranges::lower_bound(services, one.version, {}, &Service::version);
-      services.insert(place, one);
-    } else {
-      at->nodes.push_back(one.nodes[0]);
-    }
-  }
-
   void tell(Action action, const Service& service) {
     answers_.erase(service.name);
     version_.fetch_add(1, std::memory_order_release);
-    for (const auto& watching : watches_) {
-      if (watching->service.empty() || watching->service == service.name) watching->tell({action, service});
-    }
+    watches_.tell(action, service);
   }
 
   void erase(Nodes::iterator at) {
@@ -207,7 +157,7 @@ class LocalRegistry::State : public std::enable_shared_from_this<State> {
   Nodes nodes_;       // By node id.
   std::map<std::string, std::set<std::string>> by_service_;
   std::map<std::string, Services> answers_;
-  std::vector<std::shared_ptr<Watching>> watches_;
+  Watchings watches_;
   Clock::TimePoint next_end_ = Clock::TimePoint::max();  // No lease ends before.
   Clock::TimePoint armed_ = Clock::TimePoint::max();     // When the home loop looks.
 };
@@ -219,7 +169,7 @@ class LocalWatch final : public Watch {
   LocalWatch(std::weak_ptr<LocalRegistry::State> state, std::shared_ptr<Watching> watching)
       : state_(std::move(state)), watching_(std::move(watching)) {}
   ~LocalWatch() override {
-    watching_->closed = true;
+    watching_->close();
     if (const auto state = state_.lock()) state->unwatch(watching_.get());
   }
 
