@@ -226,7 +226,7 @@ class NatsBroker::State : public std::enable_shared_from_this<State> {
     if (urls.empty()) urls.emplace_back("nats://127.0.0.1:4222");
     std::vector<const char*> servers;
     for (const std::string& url : urls) servers.push_back(url.c_str());
-    std::string_view what = "broker addresses";
+    std::string what;
     const auto set = [&](natsStatus result, std::string_view name) {
       if (status != NATS_OK) return;
       status = result;

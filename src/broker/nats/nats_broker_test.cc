@@ -167,6 +167,37 @@ TEST_F(NatsTest, UserAndTokenAreAskedFor) {
   EXPECT_TRUE(connect(bearer));
 }
 
+TEST_F(NatsTest, SpeaksTlsAndAsksWhoTheServerIs) {
+  const testing::TempDir dir;
+  const std::string cert = dir.path() + "/cert.pem", key = dir.path() + "/key.pem";
+  const auto made = testing::run_program(
+      {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+       "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert});
+  ASSERT_EQ(made.status, 0) << made.text;
+  Server server(Server::nats({"--tls", "--tlscert", cert, "--tlskey", key}));
+  NatsOptions options{.addresses = {server.address()}, .tls = {.on = true, .ca_file = cert}};
+  {
+    NatsBroker broker(options);
+    const auto subscription = subscribe(broker, "evt");
+    const auto connected = connect(broker);
+    ASSERT_TRUE(connected) << to_json(connected.error());
+    ASSERT_TRUE(publish(broker, "evt", "secret"));
+    EXPECT_TRUE(until([&] { return got_.size() == 1; }));
+  }
+  options.tls.ca_file.clear();  // Signed by nobody that the system knows.
+  NatsBroker stranger(options);
+  EXPECT_EQ(connect(stranger).error().code, code::kUnavailable);
+  options.tls.verify = false;
+  NatsBroker trusting(options);
+  EXPECT_TRUE(connect(trusting));
+  options.tls = {.on = true, .ca_file = "nowhere.pem"};
+  NatsBroker unread(options);
+  const auto refused = connect(unread);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, code::kInvalid);
+  EXPECT_THAT(refused.error().detail, ::testing::HasSubstr("nowhere.pem"));
+}
+
 TEST_F(NatsTest, AStoppedServerIsNoticedAndLeft) {
   Server first(Server::nats()), second(Server::nats());
   quick_.addresses = {first.address(), second.address()};

@@ -18,11 +18,11 @@ namespace mg::broker {
 // PEM files, read by connect().
 struct NatsTls {
   bool on = false;
-  std::string ca_file;    // Who signs the servers' certificates; empty: those the system trusts.
-  std::string cert_file;  // Our certificate and key, when the servers ask for one.
-  std::string key_file;
-  std::string server_name;  // What the certificate must name; empty: the host of the address.
-  bool verify = true;       // false: any certificate will do.
+  std::string ca_file = {};    // Who signs the servers' certificates; empty: those the system trusts.
+  std::string cert_file = {};  // Our certificate and key, when the servers ask for one.
+  std::string key_file = {};
+  std::string server_name = {};  // What the certificate must name; empty: the host of the address.
+  bool verify = true;            // false: any certificate will do.
 };
 
 struct NatsOptions {
