@@ -80,7 +80,10 @@ std::string tail(const std::string& text) {
 // ---- TempDir ------------------------------------------------------------------------------------------------------
 
 TempDir::TempDir() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "mg-test-XXXXXX").string();
+  // In memory where there is such a folder: servers that sync every write are many times quicker there.
+  const bool memory = ::access("/dev/shm", W_OK) == 0;
+  const std::filesystem::path base = memory ? "/dev/shm" : std::filesystem::temp_directory_path();
+  std::string pattern = (base / "mg-test-XXXXXX").string();
   if (!::mkdtemp(pattern.data())) throw std::runtime_error("mkdtemp " + pattern + ": " + std::strerror(errno));
   path_ = pattern;
 }

@@ -312,7 +312,7 @@ class Client::Impl {
     explicit Listed(Impl& impl) : impl_(impl) { impl_.waiting_.insert(this); }
     Listed(const Listed&) = delete;
     Listed& operator=(const Listed&) = delete;
-    ~Listed() { leave(); }
+    virtual ~Listed() { leave(); }
 
    protected:
     void leave() { impl_.waiting_.erase(this); }

@@ -21,6 +21,7 @@ namespace {
 constexpr std::int64_t kPage = 1000;                          // Records read with one question.
 constexpr Clock::Duration kSettle = std::chrono::seconds(1);  // For the watch to tell what we wrote.
 constexpr Clock::Duration kHurry = std::chrono::seconds(1);   // For a question whose answer is known, if not for sure.
+constexpr std::size_t kMaxReported = 10'000;
 constexpr Clock::Duration kMinPause = std::chrono::milliseconds(50);
 constexpr Clock::Duration kMaxPause = std::chrono::seconds(1);
 
@@ -267,6 +268,8 @@ class EtcdRegistry::State {
   std::optional<Service> decoded(const pb::KeyValue& kv) {
     auto service = decode_record(kv.value(), options_.max_value_bytes);
     if (service) return std::move(*service);
+    if (reported_.size() >= kMaxReported) reported_.clear();
+    if (!reported_.emplace(kv.key(), kv.mod_revision()).second) return std::nullopt;  // Once is enough.
     ++skipped_;
     log::warn("registry: {} is skipped: {}", kv.key(), service.error().detail);
     return std::nullopt;
@@ -688,6 +691,7 @@ class EtcdRegistry::State {
   std::uint64_t life_ = 0;             // How often etcd has lost its data.
   std::map<std::string, OwnPtr> own_;  // By node id.
   std::unordered_map<Own*, std::unique_ptr<RetryTimer>> retries_;
+  std::set<std::pair<std::string, std::int64_t>> reported_;  // Keys and revisions of records that were skipped.
   std::set<Seen*> seen_waits_;
   std::set<Completion<bool>*> ready_waits_;
   Timer doom_timer_{[](void* self) { static_cast<State*>(self)->on_doom(); }, this};

@@ -26,20 +26,20 @@ namespace mg::registry::etcd {
 // PEM files, read by connect().
 struct EtcdTls {
   bool on = false;
-  std::string ca_file;    // Who signs the servers' certificates; empty: those the system trusts.
-  std::string cert_file;  // Our certificate and key, when the servers ask for one.
-  std::string key_file;
-  std::string server_name;  // What the certificate must name; empty: the host of the endpoint.
-  bool verify = true;       // false: any certificate will do, as go-micro's "secure" option.
+  std::string ca_file = {};    // Who signs the servers' certificates; empty: those the system trusts.
+  std::string cert_file = {};  // Our certificate and key, when the servers ask for one.
+  std::string key_file = {};
+  std::string server_name = {};  // What the certificate must name; empty: the host of the endpoint.
+  bool verify = true;            // false: any certificate will do, as go-micro's "secure" option.
 };
 
 struct EtcdOptions {
   // host:port; a missing port is 2379; one with a scheme is left out; none left: 127.0.0.1:2379. The first that answers
   // is used, until it does not.
-  std::vector<std::string> endpoints;
-  std::string user;  // Empty: no authentication.
-  std::string password;
-  EtcdTls tls;
+  std::vector<std::string> endpoints = {};
+  std::string user = {};  // Empty: no authentication.
+  std::string password = {};
+  EtcdTls tls = {};
   std::string prefix = "/micro/registry/";  // Go services know no other.
 
   Clock::Duration request_timeout = std::chrono::seconds(5);  // Of each question, all endpoints together.
