@@ -120,6 +120,18 @@ class Client::State {
     }
     return nullptr;
   }
+  // By the first transport that reaches the node and carries streams.
+  Result<std::unique_ptr<CallerStreamEnd>> open_stream(const Node& node, EndpointName endpoint, const Context& context,
+                                                       Loop& loop) {
+    for (Transport* transport : transports_) {
+      const auto route = transport->open(node, endpoint, options_.name, loop);
+      if (!route) continue;
+      auto end = route->open_stream(context);
+      if (end || end.error().code != kNoStreams) return end;
+    }
+    return std::unexpected(
+        not_run(fmt::format("node {}: no transport carries streams to \"{}\"", node.id, node.address)));
+  }
 
  private:
   const ClientOptions& options_;
@@ -153,6 +165,7 @@ class Method::State {
   // `context` is the callee's to complete.
   Task<Result<void>> start(const Choice& choice, Context& context, const Messages& messages);
   ExchangePtr lease(const MessageLite& request, const MessageLite& reply);
+  Task<Result<std::unique_ptr<CallerStreamEnd>>> open_stream(OwnChoice choice, Context context);
 
  private:
   struct alignas(64) Slot {
@@ -427,6 +440,45 @@ Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t ind
   }
 }
 
+// A stream counts as a call that waits, while its caller has it.
+class CountedStream final : public CallerStreamEnd {
+ public:
+  CountedStream(std::unique_ptr<CallerStreamEnd> end, SetPtr set, Candidate& to, PerLoop& own)
+      : end_(std::move(end)), set_(std::move(set)), pending_(own.pending), pending_there_(to.pending) {}
+
+  Task<Result<bool>> read(MessageLite& message) override { return end_->read(message); }
+  Task<Result<void>> write(const MessageLite& message) override { return end_->write(message); }
+  void close_writes() override { end_->close_writes(); }
+
+ private:
+  const std::unique_ptr<CallerStreamEnd> end_;
+  const SetPtr set_;
+  const Count pending_;
+  const Count pending_there_;
+};
+
+Task<Result<std::unique_ptr<CallerStreamEnd>>> Method::State::open_stream(OwnChoice choice, Context context) {
+  Slot* const slot = here();
+  if (!slot) co_return outside();
+  PerLoop& own = *slot->own;
+  if (!name_) co_return std::unexpected(name_.error());
+  if (own.pending >= client_.options().max_pending) co_return too_many_pending(own);
+  if (!known(*slot)) {
+    const std::uint64_t version = version_.load(std::memory_order_acquire);
+    const Deadline patience = std::min(context.deadline(), Deadline::after(own.loop->now(), client_.options().timeout));
+    Result<NodeList> nodes = co_await client_.resolver().nodes(service_, patience);
+    if (!nodes) co_return std::unexpected(std::move(nodes.error()));
+    install(*slot, std::move(*nodes), version);
+  }
+  const SetPtr set = slot->set;
+  const Result<std::size_t> chosen = choose(*slot, *set, choice.view(), context);
+  if (!chosen) co_return std::unexpected(chosen.error());
+  Candidate& to = set->all[*chosen];
+  auto end = client_.open_stream(*to.node, *name_, context, *own.loop);
+  if (!end) co_return std::unexpected(std::move(end.error()));
+  co_return std::make_unique<CountedStream>(std::move(*end), set, to, own);
+}
+
 // ---- Client, Method ---------------------------------------------------------------------------------------------
 
 Client::Client(ClientOptions options, std::span<Loop* const> loops, Resolver& resolver,
@@ -465,6 +517,16 @@ Task<Result<void>> Client::call(const Target& target, std::string_view endpoint,
   }
   Context seen = context;
   return at->second->start({target.node, target.filter ? &target.filter : nullptr}, seen, {&request, &reply});
+}
+
+Task<Result<std::unique_ptr<CallerStreamEnd>>> Client::open_stream(const Target& target, std::string_view endpoint,
+                                                                   const Context& context) {
+  Method::State* const method = state_->method(target.service, endpoint);
+  if (!method) {
+    return std::unexpected(client_error(code::kTooMany, fmt::format("stream of {} {}: {} endpoints are called already",
+                                                                    target.service, endpoint, kMaxMethods)));
+  }
+  return method->open_stream(OwnChoice({target.node, target.filter ? &target.filter : nullptr}), context);
 }
 
 Task<Result<void>> Method::start(std::string_view uuid, Context& context, const Messages& messages) const {

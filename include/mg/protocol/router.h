@@ -66,14 +66,23 @@ class Router {
   Router& operator=(const Router&) = delete;
   ~Router();
 
-  // Registers all methods of Handler::Routes. A name, form or repeated command that is wrong does not compile.
+  // Registers all methods of Handler::Routes, and of the command service whose generated base it has (x.rpc.pb.h). A
+  // name, form or repeated command that is wrong does not compile.
   template <class Handler>
   Router& add_route(Handler& handler) {
-    static_assert(
-        requires { typename Handler::Routes; },
-        "handler class: it must list its methods: public: using Routes = "
-        "mg::protocol::Routes<&Handler::Login_10001, ...>;");
-    if constexpr (requires { typename Handler::Routes; }) add_all(handler, typename Handler::Routes());
+    constexpr bool kListed = requires { typename Handler::Routes; };
+    constexpr bool kGenerated = requires { typename Handler::CommandService; };
+    static_assert(kListed || kGenerated,
+                  "handler class: it must list its methods: public: using Routes = "
+                  "mg::protocol::Routes<&Handler::Login_10001, ...>; or derive from the generated base of a service");
+    if constexpr (kListed) add_all(handler, typename Handler::Routes());
+    if constexpr (kGenerated) add_all(handler, Handler::CommandService::template routes<Handler>());
+    return *this;
+  }
+  // Registers these methods of it.
+  template <class Handler, auto... kMethods>
+  Router& add_route(Handler& handler, Routes<kMethods...> routes) {
+    add_all(handler, routes);
     return *this;
   }
   template <class Handler>

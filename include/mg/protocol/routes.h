@@ -115,6 +115,16 @@ struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&) noexcept> : MethodShape<R
 template <class R, class C, class A, class B>
 struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&) const noexcept> : MethodShape<R, A, B> {};
 
+// Whether a method, of whatever class, is a handler of these messages.
+template <auto kMethod, class Request, class Reply>
+constexpr bool handles() {
+  using Traits = MethodTraits<decltype(kMethod)>;
+  if constexpr (Traits::kFits) {
+    return std::same_as<typename Traits::Request, Request> && std::same_as<typename Traits::Reply, Reply>;
+  }
+  return false;
+}
+
 // Says why a method cannot be a route; false then, so that no further errors hide the reason.
 template <class Handler, auto kMethod>
 constexpr bool check_method() {

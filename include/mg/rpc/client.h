@@ -21,6 +21,7 @@
 #include "mg/rpc/context.h"
 #include "mg/rpc/exchange.h"
 #include "mg/rpc/selector.h"
+#include "mg/rpc/stream.h"
 #include "mg/rpc/transport.h"
 #include "mg/runtime/task.h"
 
@@ -65,11 +66,18 @@ class Client {
 
   // Starts at once, and awaiting gives the outcome. `reply` is filled on success only; a value already there is merged
   // with or replaced: pass an empty one.
-  // Lifetime: context and messages until the Task is done or destroyed; target and endpoint until this returns.
+  // Lifetime: what the context refers to, and messages, until the Task is done or destroyed; the context itself, target
+  //   and endpoint until this returns.
   // Cancellation: destroying the Task gives up waiting.
   // Cost: a hash look-up more than a Method.
   Task<Result<void>> call(const Target& target, std::string_view endpoint, const Context& context,
                           const MessageLite& request, MessageLite& reply);
+
+  // A stream to one node; the typed form is CallerStream<Out, In>(std::move(*end)). It lasts as long as the caller
+  // keeps it, or until the context's deadline; the client's timeout does not count. Nodes are not tried one after the
+  // other. Errors: as above. Lifetime: as above, of the context until the Task is done.
+  Task<Result<std::unique_ptr<CallerStreamEnd>>> open_stream(const Target& target, std::string_view endpoint,
+                                                             const Context& context);
 
   // The same endpoint again and again: looked up once per loop and registry change. Lifetime: of the client.
   Method method(std::string_view service, std::string_view endpoint);
@@ -94,6 +102,7 @@ class Method {
   class State;
 
   Method() = default;  // Not to be called.
+  explicit operator bool() const { return state_ != nullptr; }
 
   Task<Result<void>> call(Context context, const MessageLite& request, MessageLite& reply) const {
     return start({}, context, {&request, &reply});

@@ -19,6 +19,8 @@
 
 #include "mg/base/error.h"
 #include "mg/rpc/context.h"
+#include "mg/rpc/errors.h"
+#include "mg/rpc/stream.h"
 #include "mg/runtime/task.h"
 
 namespace mg::rpc {
@@ -40,12 +42,16 @@ struct Handler {
   Result<void> (*invoke_immediate)(void* target, const Context&, const MessageLite& request, MessageLite& reply);
   void (*copy_request)(const MessageLite& from, MessageLite& to);
   void (*swap_reply)(MessageLite& one, MessageLite& other);
+  // Of a handler of streams; null of others. For it `invoke` only says that it must be opened as a stream.
+  Task<Result<void>> (*invoke_stream)(void* target, const Context&, StreamEnd&) = nullptr;
 };
 
 namespace detail {
 template <class>
 struct HandlerTraits {
-  static_assert(sizeof(int) == 0, "a handler takes (const rpc::Context&, const Request&, Reply&)");
+  static_assert(
+      sizeof(int) == 0,
+      "a handler takes (const rpc::Context&, const Request&, Reply&), or (const rpc::Context&, rpc::Stream<In, Out>)");
 };
 template <class R, class Req, class Rsp>
 struct HandlerTraits<R (*)(const Context&, const Req&, Rsp&)> {
@@ -55,7 +61,17 @@ struct HandlerTraits<R (*)(const Context&, const Req&, Rsp&)> {
   using Return = R;
   using Request = Req;
   using Reply = Rsp;
+  static constexpr bool kStream = false;
 };
+template <class In, class Out>
+struct HandlerTraits<Task<Result<void>> (*)(const Context&, Stream<In, Out>)> {
+  using Return = Task<Result<void>>;
+  using Request = In;
+  using Reply = Out;
+  static constexpr bool kStream = true;
+};
+template <class R, class A, class B>
+struct HandlerTraits<R(A, B)> : HandlerTraits<R (*)(A, B)> {};
 template <class R, class Req, class Rsp>
 struct HandlerTraits<R(const Context&, const Req&, Rsp&)> : HandlerTraits<R (*)(const Context&, const Req&, Rsp&)> {};
 template <class T, class R, class... A>
@@ -72,8 +88,9 @@ struct HandlerTraits<Fn> : HandlerTraits<decltype(&Fn::operator())> {};
 class Handlers {
  public:
   // `fn` lives as long as the table and is called as (const Context&, const Request&, Reply&), returning Result<void>
-  // or Task<Result<void>>. A lambda that captures must not be a coroutine itself: it may return one's Task.
-  // Errors: kInvalid `name` is not Handler.Method · kExists it is there already
+  // or Task<Result<void>>; or as (const Context&, Stream<In, Out>), returning a Task. A lambda that captures must not
+  // be a coroutine itself: it may return one's Task. Errors: kInvalid `name` is not Handler.Method · kExists it is
+  // there already
   template <class Fn>
   Result<void> add(std::string_view name, Fn fn) {
     using Traits = detail::HandlerTraits<Fn>;
@@ -87,10 +104,19 @@ class Handlers {
     handler.reply_type = &typeid(Rsp);
     handler.target = std::make_shared<Fn>(std::move(fn));
     handler.immediate = std::is_same_v<typename Traits::Return, Result<void>>;
-    handler.invoke = [](void* target, const Context& context, const MessageLite& request, MessageLite& reply) {
-      return Task<Result<void>>(
-          std::invoke(*static_cast<Fn*>(target), context, static_cast<const Req&>(request), static_cast<Rsp&>(reply)));
-    };
+    if constexpr (Traits::kStream) {
+      handler.invoke = [](void*, const Context&, const MessageLite&, MessageLite&) -> Task<Result<void>> {
+        return std::unexpected(client_error(code::kServer, "the endpoint is a stream: open it as one"));
+      };
+      handler.invoke_stream = [](void* target, const Context& context, StreamEnd& end) {
+        return std::invoke(*static_cast<Fn*>(target), context, Stream<Req, Rsp>(end));
+      };
+    } else {
+      handler.invoke = [](void* target, const Context& context, const MessageLite& request, MessageLite& reply) {
+        return Task<Result<void>>(std::invoke(*static_cast<Fn*>(target), context, static_cast<const Req&>(request),
+                                              static_cast<Rsp&>(reply)));
+      };
+    }
     if constexpr (std::is_same_v<typename Traits::Return, Result<void>>) {
       handler.invoke_immediate = [](void* target, const Context& context, const MessageLite& request,
                                     MessageLite& reply) -> Result<void> {
@@ -112,6 +138,12 @@ class Handlers {
   Result<void> add(std::string_view name, T& object, R (T::*method)(const Context&, const Req&, Rsp&)) {
     return add(name, [&object, method](const Context& context, const Req& request, Rsp& reply) -> R {
       return (object.*method)(context, request, reply);
+    });
+  }
+  template <class T, class In, class Out>
+  Result<void> add(std::string_view name, T& object, Task<Result<void>> (T::*method)(const Context&, Stream<In, Out>)) {
+    return add(name, [&object, method](const Context& context, Stream<In, Out> stream) -> Task<Result<void>> {
+      return (object.*method)(context, stream);
     });
   }
 

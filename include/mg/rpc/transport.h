@@ -21,6 +21,7 @@
 #include "mg/rpc/errors.h"
 #include "mg/rpc/exchange.h"
 #include "mg/rpc/handlers.h"
+#include "mg/rpc/stream.h"
 #include "mg/runtime/loop.h"
 #include "mg/runtime/task.h"
 
@@ -58,6 +59,8 @@ struct Messages {
   Exchange* exchange = nullptr;
 };
 
+inline constexpr std::int32_t kNoStreams = 501;  // Error code of Route::open_stream().
+
 // One method of one node, as used from one loop. Threads: loop.
 // Lifetime: may be destroyed while calls are out; they end as if it had not been.
 class Route {
@@ -68,6 +71,11 @@ class Route {
   // Errors: what the handler returned (handler_error) · 408 deadline_exceeded() · 503 not_run() · 500 for the rest
   // Cancellation: destroying the Task gives up waiting; the handler runs on, its reply is dropped.
   virtual Task<Result<void>> call(const Context& context, const Messages& messages) = 0;
+  // Starts a call of many messages; its deadline may be never(). Errors: kNoStreams  this transport has none
+  virtual Result<std::unique_ptr<CallerStreamEnd>> open_stream(const Context& context) {
+    (void)context;
+    return fail(kNoStreams, "streams are not carried by this transport");
+  }
 };
 
 // Told of each request that was served. Threads: callback, on the loop that served it; be quick.

@@ -1,0 +1,256 @@
+// What the golden headers do when they are compiled: services are served and called, commands are routed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <string>
+#include <vector>
+
+#include "commands.rpc.pb.h"
+#include "hall.rpc.pb.h"
+#include "mg/app/app.h"
+#include "mg/base/check.h"
+#include "mg/protocol/router.h"
+#include "nothing.rpc.pb.h"
+#include "underscore.rpc.pb.h"
+
+namespace {
+
+using google::protobuf::Empty;
+using mg::Result;
+using mg::Task;
+using mg::rpc::Context;
+using ::testing::HasSubstr;
+
+// Both kinds of methods; one is a template, one is inherited: what counts is how it can be called.
+struct HallBase {
+  Result<void> enter(const Context& context, const hall::InEnter& in, hall::OutEnter& out) {
+    out.set_members(static_cast<std::uint32_t>(in.room().size() + context.meta().size()));
+    return {};
+  }
+};
+struct MyHall : HallBase {
+  explicit MyHall(std::string name) : name_(std::move(name)) {}
+  Task<Result<void>> get_http_address(const Context&, const hall::InEnter& in, hall::Line& out) const {
+    if (in.room().empty()) co_return mg::fail(mg::code::kNotFound, "no room");
+    out.set_text(name_ + "/" + in.room());
+    co_return Result<void>();
+  }
+  template <class In>
+  Result<void> say(const Context&, const In& in, hall::Line& out) {
+    out.set_text(std::to_string(in.number()));
+    return {};
+  }
+  std::string name_;
+};
+
+template <class T>
+T on_loop(mg::Process& process, Task<T> task) {
+  std::promise<T> promise;
+  auto future = promise.get_future();
+  process.runtime().loop(0).post_always([&] {
+    mg::spawn([](Task<T> awaited, std::promise<T>& out) -> Task<void> { out.set_value(co_await std::move(awaited)); }(
+                                                            std::move(task), promise));
+  });
+  mg::check(future.wait_for(std::chrono::seconds(20)) == std::future_status::ready, "a task of this test does not end");
+  return future.get();
+}
+
+class GeneratedService : public testing::Test {
+ protected:
+  // The client is made before anything runs.
+  GeneratedService() {
+    hall::Hall::add_to(one_, hall_one_);
+    hall::Hall::add_to(two_, hall_two_);
+    const std::vector<const char*> arguments{"--loops=2"};
+    const auto started = process_.start(arguments);
+    mg::check(started.has_value(), "the apps do not start");
+  }
+  ~GeneratedService() override { process_.stop(); }
+
+  MyHall hall_one_{"one"};
+  MyHall hall_two_{"two"};
+  mg::Process process_;
+  mg::App one_{process_, {.name = "hall"}};
+  mg::App two_{process_, {.name = "hall"}};
+  mg::App gate_{process_, {.name = "gate"}};
+  hall::Hall::Client halls_{gate_, "hall"};
+};
+
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): they outlive the tasks here.
+Task<Result<std::string>> address_at(hall::Hall::Client& halls, std::string uuid) {
+  hall::InEnter in;
+  hall::Line out;
+  in.set_room("lobby");
+  auto done = co_await halls.get_http_address(uuid, Context(), in, out);
+  if (!done) co_return std::unexpected(done.error());
+  co_return out.text();
+}
+
+TEST_F(GeneratedService, IsCalledOnTheNodeWithAUuid) {
+  EXPECT_EQ(on_loop(process_, address_at(halls_, one_.id())).value(), "one/lobby");
+  EXPECT_EQ(on_loop(process_, address_at(halls_, two_.id())).value(), "two/lobby");
+  const auto nobody = on_loop(process_, address_at(halls_, ""));
+  ASSERT_FALSE(nobody);
+  EXPECT_THAT(nobody.error().detail, HasSubstr("none available"));
+}
+
+Task<Result<std::string>> address_of(hall::Hall::Client& halls, mg::Meta meta) {
+  hall::InEnter in;
+  hall::Line out;
+  in.set_room("lobby");
+  auto done = co_await halls.get_http_address(meta, in, out);
+  if (!done) co_return std::unexpected(done.error());
+  co_return out.text();
+}
+
+TEST_F(GeneratedService, IsCalledOnTheNodeThatMadeTheMeta) {
+  EXPECT_EQ(on_loop(process_, address_of(halls_, mg::Meta("hall", one_.id()))).value(), "one/lobby");
+  EXPECT_EQ(on_loop(process_, address_of(halls_, mg::AgentMeta("hall", two_.id(), "client"))).value(), "two/lobby");
+  EXPECT_FALSE(on_loop(process_, address_of(halls_, mg::Meta())));
+}
+
+Task<Result<std::uint32_t>> enter_any(hall::Hall::Client& halls) {
+  const mg::Meta meta{{"A", "1"}, {"B", "2"}};
+  hall::InEnter in;
+  hall::OutEnter out;
+  in.set_room("abc");
+  auto done = co_await halls.enter(Context(meta), in, out);
+  if (!done) co_return std::unexpected(done.error());
+  auto call = halls.enter.make_call();
+  call.request().set_room("abc");
+  if (auto again = co_await call.send(Context(meta)); !again) co_return std::unexpected(again.error());
+  co_return out.members() == call.reply().members() ? out.members() : 0;
+}
+
+TEST_F(GeneratedService, IsCalledOnAnyNodeWithMetadata) {
+  EXPECT_EQ(on_loop(process_, enter_any(halls_)).value(), 5U);
+}
+
+Task<Result<std::string>> by_name(hall::Hall::Client& halls, std::string uuid) {
+  hall::InEnter in;
+  hall::Line out;
+  in.set_room("x");
+  auto done = co_await halls.call(hall::Hall::kGetHTTPAddress, Context(), in, out);
+  if (!done) co_return std::unexpected(done.error());
+  done = co_await halls.call_node(uuid, hall::Hall::kGetHTTPAddress, Context(), in, out);
+  if (!done) co_return std::unexpected(done.error());
+  const mg::Meta meta("hall", uuid);
+  done = co_await halls.call_node(meta, hall::Hall::kGetHTTPAddress, in, out);
+  if (!done) co_return std::unexpected(done.error());
+  co_return out.text();
+}
+
+TEST_F(GeneratedService, IsCalledByTheConstantsToo) {
+  EXPECT_EQ(on_loop(process_, by_name(halls_, one_.id())).value(), "one/x");
+  EXPECT_EQ(halls_.service(), "hall");
+  EXPECT_EQ(halls_.enter.endpoint(), "Hall.Enter");
+}
+
+Task<Result<void>> refused(hall::Hall::Client& halls) {
+  const hall::InEnter in;
+  hall::Line out;
+  co_return co_await halls.get_http_address(Context(), in, out);
+}
+
+TEST_F(GeneratedService, GivesTheErrorsOfItsMethods) {
+  const auto done = on_loop(process_, refused(halls_));
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, mg::code::kNotFound);
+  EXPECT_EQ(done.error().detail, "no room");
+}
+// NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
+
+TEST(GeneratedAddTo, FillsATableAndTellsTheFirstError) {
+  MyHall object("x");
+  mg::rpc::Handlers handlers;
+  const Result<void> added = hall::Hall::add_to(handlers, object);
+  EXPECT_TRUE(added);
+  EXPECT_THAT(handlers.names(), testing::ElementsAre("Hall.Enter", "Hall.GetHTTPAddress", "Hall.Say"));
+  EXPECT_TRUE(handlers.find("Hall", "Enter").value()->immediate);
+  EXPECT_FALSE(handlers.find("Hall", "GetHTTPAddress").value()->immediate);
+  const Result<void> twice = hall::Hall::add_to(handlers, object);
+  ASSERT_FALSE(twice);
+  EXPECT_THAT(twice.error().detail, HasSubstr("Hall.Enter"));
+}
+
+struct Keywords {
+  using Out = Result<void>;
+  Out delete_(const Context&, const store::Key&, store::Key&) { return {}; }
+  Out new_(const Context&, const store::Key&, store::Key&) { return {}; }
+  Out client(const Context&, const store::Key&, store::Key&) { return {}; }
+  Out call(const Context&, const store::Key&, store::Key&) { return {}; }
+};
+
+TEST(GeneratedAddTo, LeavesNamesOnTheWireAsTheyAre) {
+  Keywords object;
+  mg::rpc::Handlers handlers;
+  EXPECT_TRUE(store::rpc::Store::add_to(handlers, object));
+  EXPECT_THAT(handlers.names(), testing::ElementsAre("Store.Call", "Store.Client", "Store.Delete", "Store.New"));
+  static_assert(std::is_class_v<store::rpc::Store::Client>);
+}
+
+// ---- commands ---------------------------------------------------------------------------------------------------
+
+struct MyPlay : play::v1::Play::Handler {
+  Task<Result<void>> Login_10001(mg::AgentMeta&, const play::v1::C2S_10001& in, play::v1::S2C_10001& out) {
+    out.set_account(static_cast<std::int64_t>(in.token().size()));
+    co_return Result<void>();
+  }
+  Result<void> Echo_10002(mg::AgentMeta&, const play::v1::C2S_10002& in, play::v1::S2C_10002& out) const {
+    out.set_data(in.data());
+    return {};
+  }
+  Result<void> Alive_010004(mg::AgentMeta&, const play::v1::C2S_10001&, Empty&) { return {}; }
+};
+
+std::vector<std::string> names(const mg::protocol::Router& router) {
+  std::vector<std::string> names;
+  for (const auto& route : router.routes()) names.push_back(fmt::format("{} {}", route.cmd, route.name));
+  return names;
+}
+
+TEST(GeneratedHandler, IsRegisteredWhole) {
+  MyPlay handler;
+  mg::protocol::Router router;
+  ASSERT_TRUE(router.add_route(handler).start());
+  EXPECT_THAT(names(router), testing::ElementsAre("10001 MyPlay::Login_10001", "10002 MyPlay::Echo_10002",
+                                                  "10004 MyPlay::Alive_010004"));
+  play::v1::C2S_10002 in;
+  in.set_data("hello");
+  mg::AgentMeta meta;
+  std::string reply;
+  auto done = router.call(meta, play::v1::Play::kEcho_10002, in.SerializeAsString(), reply);
+  ASSERT_TRUE(done.ready());
+  ASSERT_TRUE(done.take());
+  EXPECT_EQ(reply, in.SerializeAsString());
+}
+
+// Methods of its own, besides those of the service.
+struct Extended : MyPlay {
+  Result<void> Extra_10009(mg::AgentMeta&, const Empty&, Empty&) { return {}; }
+  using Routes = mg::protocol::Routes<&Extended::Extra_10009>;
+};
+
+TEST(GeneratedHandler, MayHaveRoutesOfItsOwn) {
+  Extended handler;
+  mg::protocol::Router router;
+  ASSERT_TRUE(router.add_route(handler).start());
+  EXPECT_TRUE(router.has(play::v1::Play::kLogin_10001));
+  EXPECT_TRUE(router.has(10009));
+}
+
+struct Free {
+  Result<void> Login_10001(mg::AgentMeta&, const play::v1::C2S_10001&, play::v1::S2C_10001&) { return {}; }
+  Result<void> Echo_10002(mg::AgentMeta&, const play::v1::C2S_10002&, play::v1::S2C_10002&) { return {}; }
+  Result<void> Alive_010004(mg::AgentMeta&, const play::v1::C2S_10001&, Empty&) { return {}; }
+};
+
+TEST(GeneratedHandler, NeedsNoBaseWhenItIsAddedByTheService) {
+  Free handler;
+  mg::protocol::Router router;
+  ASSERT_TRUE(play::v1::Play::add_to(router, handler).start());
+  EXPECT_EQ(router.routes().size(), 3U);
+}
+
+}  // namespace
