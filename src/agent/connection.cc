@@ -114,8 +114,6 @@ Task<void> Connection::serve() {
       co_await wait.task;
       continue;
     }
-    // Now rather than at the end of the turn: its memory and its socket are in the caches.
-    stream_.flush_now();
     if (!received(co_await stream_.fill(wait.want))) {
       break;
     }

@@ -204,24 +204,26 @@ bool Stream::receive_tls() {
   return news;
 }
 
-void Stream::on_soon() noexcept {
+void Stream::on_ready(std::uint32_t events) {
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) hung_up_ = true;
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0 || input_ != Input::kMore) return;
+  readable_ = true;
+  if (!reader_ || again_) return;
   constexpr std::size_t kFrame = 128;
-  if (reader_) fetch(reader_.address(), kFrame);
+  fetch(reader_.address(), kFrame);
   if (observer_) observer_->on_soon();
+  count_turn();
+  news_ = receive();
+  if (fd_ < 0) loop_.flush_later(*this);  // Closed, so on_events() does not come any more: flush() tells the reader.
 }
 
 void Stream::on_events(std::uint32_t events) {
-  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) hung_up_ = true;
   if ((events & EPOLLOUT) != 0 && blocked_) {
     blocked_ = false;
     send_queued();
     if (fd_ < 0) return;
   }
-  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0 || input_ != Input::kMore) return;
-  readable_ = true;
-  if (!reader_ || again_) return;
-  count_turn();
-  if (receive()) resume_reader();
+  if (std::exchange(news_, false)) resume_reader();
 }
 
 // --- writing ---------------------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@
 //   loop.post([&] { start(loop); });   // from any thread
 //   loop.run();                        // until stop()
 //
-// One turn: wait for events, run what they woke, fire due timers, run posted functions, then flush: everything that was
-// written in the turn leaves with one system call per socket.
+// One turn: wait for events, run what they woke in groups of a few, fire due timers, run posted functions. After each
+// group and at the end it flushes: what was written leaves with one system call per socket.
 // The sockets of the message path are in an epoll set of the loop. An Asio io_context is made when first asked for;
 // from then on the loop sleeps in it, and it watches that set as one descriptor.
 #pragma once
@@ -39,14 +39,15 @@ class IoHandler {
  public:
   // `events` are EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR. The handler may unwatch or delete itself.
   virtual void on_events(std::uint32_t events) = 0;
-  // Its turn comes after the next one: a moment to fetch what it will need into the caches.
-  virtual void on_soon() noexcept {}
+  // The same events a moment before: to receive what is there and to fetch what on_events() will need. May unwatch
+  // itself; must not call out to what could destroy another handler.
+  virtual void on_ready(std::uint32_t /*events*/) {}
 
  protected:
   ~IoHandler() = default;
 };
 
-// A link in the loop's list of things to flush at the end of the turn. Threads: loop.
+// A link in the loop's list of things to flush. Threads: loop.
 class Flushable {
  public:
   virtual void flush() = 0;
@@ -112,7 +113,7 @@ class Loop {
   void watch(int fd, IoHandler& handler, std::uint32_t events);
   void unwatch(int fd, IoHandler& handler) noexcept;
 
-  // Calls flush() once at the end of this turn.
+  // Calls flush() once, when what runs now has come to its end: later in this turn.
   void flush_later(Flushable& item) {
     if (item.flush_loop_) return;
     item.flush_loop_ = this;
@@ -161,6 +162,7 @@ class Loop {
 
   bool enqueue(std::move_only_function<void()> function, bool bounded);
   bool turn_once(bool wait);
+  void hand_out_group();
   int wait_events(bool wait);
   std::size_t run_posted();
   void flush_all();

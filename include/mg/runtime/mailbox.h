@@ -23,7 +23,7 @@ struct MailboxOptions {
 
 // One turn per key at a time, given on in the order of asking. A key is a hash: a collision only makes two players
 // wait for each other.
-// Who waited is continued at the end of the loop's turn, never inside the end of somebody else's turn; so a thousand
+// Who waited is continued when the loop flushes, never inside the end of somebody else's turn; so a thousand
 // waiters need no more stack than one.
 // Threads: loop. Lifetime: outlives all turns and waits.
 // Cost: no allocation and about 15 ns when nobody else is in (24 octets for each key that is in).

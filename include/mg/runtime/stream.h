@@ -6,7 +6,7 @@
 //   }
 //
 // Reading: one recv per event into a block leased from the loop; a stream with nothing in hand holds no buffer.
-// Writing: what is written in a turn leaves at its end with one send; what the kernel does not take waits here.
+// Writing: what is written leaves with one send when the loop flushes; what the kernel does not take waits here.
 #pragma once
 
 #include <coroutine>
@@ -30,7 +30,7 @@ class StreamObserver {
   virtual void on_blocked() = 0;  // The kernel takes no more for now.
   virtual void on_drained() = 0;  // A stream that was blocked has sent all it had.
   virtual void on_closed() = 0;   // Closed while nobody waited in fill().
-  // See IoHandler::on_soon().
+  // fill() will return in a moment: time to fetch what will be needed then.
   virtual void on_soon() noexcept {}
 
  protected:
@@ -72,7 +72,7 @@ class Stream final : private IoHandler, private Flushable {
   void write(Bytes octets);
   // As write(), but keeps a reference instead of a copy where it can.
   void write_shared(const SharedBytes& octets);
-  // Sends now rather than at the end of the turn.
+  // Sends now rather than when the loop flushes.
   void flush_now();
 
   // Octets written here that the kernel has not taken.
@@ -108,7 +108,7 @@ class Stream final : private IoHandler, private Flushable {
   };
 
   void on_events(std::uint32_t events) override;
-  void on_soon() noexcept override;
+  void on_ready(std::uint32_t events) override;
   void flush() override;
 
   bool start_fill(std::size_t want);
@@ -137,6 +137,7 @@ class Stream final : private IoHandler, private Flushable {
   bool blocked_ = false;
   bool finishing_ = false;
   bool shut_down_ = false;  // The sending side.
+  bool news_ = false;       // Something was received that the reader has not been told of.
   bool again_ = false;      // A posted function will go on reading in the next turn.
   Loop& loop_;
   StreamObserver* observer_;
