@@ -2,6 +2,7 @@
 //
 //   auto tls = TlsContext::server({.cert_file = "gate.pem", .key_file = "gate.key"});   // Result
 //   Stream stream(loop, fd, this, tls->get());
+//   auto to_node = TlsContext::client({.ca_file = "nodes.pem", .peer_name = "10.0.0.7"});
 #pragma once
 
 #include <cstddef>
@@ -15,8 +16,10 @@
 namespace mg {
 
 struct TlsOptions {
-  std::string cert_file;  // PEM, the server's certificate and then its chain.
-  std::string key_file;   // PEM, its private key, without a passphrase.
+  std::string cert_file;       // PEM, the own certificate and then its chain.
+  std::string key_file;        // PEM, its private key, without a passphrase.
+  std::string ca_file = {};    // PEM, whose signatures count. A server with it demands a certificate of every client.
+  std::string peer_name = {};  // Client: the name or IP that the server's certificate must bear.
 };
 
 // What all connections of a listener share: certificate, key, settings (TLS 1.2 and 1.3, no renegotiation, no
@@ -25,12 +28,17 @@ class TlsContext {
  public:
   // Errors: kInvalid the certificate or key cannot be read, or they do not belong together; names the file.
   static Result<std::unique_ptr<TlsContext>> server(const TlsOptions& options);
+  // For connections to one server, whose certificate must be good for peer_name; cert_file may be empty.
+  // Errors: as server(), and without ca_file or peer_name.
+  static Result<std::unique_ptr<TlsContext>> client(const TlsOptions& options);
   ~TlsContext();
 
  private:
   friend class TlsSession;
-  explicit TlsContext(void* context) noexcept : context_(context) {}
+  TlsContext(void* context, bool client) noexcept : context_(context), client_(client) {}
+  Result<void> load(const TlsOptions& options);
   void* context_;
+  bool client_;
 };
 
 // One connection's TLS state, apart from any socket. Threads: loop.

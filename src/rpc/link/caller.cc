@@ -432,6 +432,17 @@ Error Caller::unreachable(std::string_view why) const {
 // Begins to. Returns why not.
 std::unique_ptr<Error> Caller::connect() {
   if (loop_.now() < not_before_) return std::make_unique<Error>(unreachable(last_failure_));
+  if (const LinkTls& tls = shared_.options.tls; tls.enabled() && !tls_) {
+    auto made = TlsContext::client({.cert_file = tls.cert_file,
+                                    .key_file = tls.key_file,
+                                    .ca_file = tls.ca_file,
+                                    .peer_name = tls.server_name.empty() ? place_.ip : tls.server_name});
+    if (!made) {
+      pause_attempts(made.error().detail);
+      return std::make_unique<Error>(unreachable(made.error().detail));
+    }
+    tls_ = std::move(*made);
+  }
   const bool v6 = place_.ip.contains(':');
   sockaddr_storage to{};
   socklen_t size = 0;
@@ -486,7 +497,7 @@ void Caller::on_events(std::uint32_t) {
 }
 
 void Caller::connected(int fd) {
-  open(fd, shared_.caller_tls.get());
+  open(fd, tls_.get());
   ++link_;
   Hello hello;
   hello.has_secret = !shared_.options.secret.empty();

@@ -39,6 +39,9 @@ class Caller final : public Connection, private IoHandler {
   Way& way(EndpointName endpoint, std::string_view caller);
   Task<Result<void>> call(Way& way, const Context& context, const Messages& messages);
 
+  // Takes over a connected socket. Requires: no call was made yet.
+  void connected(int fd);
+
   // Routes that lead over it.
   void add_route() {
     ++routes_;
@@ -106,7 +109,6 @@ class Caller final : public Connection, private IoHandler {
   void on_deadline();
 
   std::unique_ptr<Error> connect();
-  void connected(int fd);
   void failed(std::string_view why);
   void on_handshake_timeout();
   void pause_attempts(std::string_view why);
@@ -152,6 +154,7 @@ class Caller final : public Connection, private IoHandler {
   std::string challenge_;
 
   // Attempts to connect.
+  std::unique_ptr<TlsContext> tls_;
   int fd_ = -1;
   Clock::Duration pause_{};
   TimePoint not_before_{};

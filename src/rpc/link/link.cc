@@ -83,10 +83,7 @@ class LinkServed final : public Served {
   std::vector<std::pair<std::string, std::string>> metadata() const override {
     return {{std::string(LinkNetwork::kMetadataKey), node_->place()}};
   }
-  Task<Result<void>> stop(Deadline deadline) override {
-    check(Loop::current() != nullptr, "rpc::Served::stop() outside a loop");
-    return node_->stop(deadline);
-  }
+  Task<Result<void>> stop(Deadline deadline) override { return node_->stop(deadline); }
 
  private:
   const std::shared_ptr<LinkNetwork::State> state_;
@@ -106,6 +103,14 @@ Result<std::unique_ptr<LinkNetwork>> LinkNetwork::make(std::span<Loop* const> lo
   SystemRandom random;
   shared->instance = random.next();
   shared->options = std::move(options);
+  if (const LinkTls& tls = shared->options.tls; tls.enabled()) {
+    if (tls.ca_file.empty() || tls.cert_file.empty()) {
+      return fail(code::kInvalid, "link: TLS needs ca_file, cert_file and key_file, on every node");
+    }
+    auto context = TlsContext::server({.cert_file = tls.cert_file, .key_file = tls.key_file, .ca_file = tls.ca_file});
+    if (!context) return std::unexpected(std::move(context.error()));
+    shared->node_tls = std::move(*context);
+  }
   return std::unique_ptr<LinkNetwork>(new LinkNetwork(std::make_shared<State>(loops, std::move(shared))));
 }
 

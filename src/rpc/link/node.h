@@ -68,13 +68,14 @@ class ServedNode : public std::enable_shared_from_this<ServedNode> {
   const std::shared_ptr<const Shared> shared;
 
   PerLoop& at(const Loop& loop) { return per_loop_[loop.index()]; }
+  // Takes over a connected socket, on `loop`.
+  void accept_on(Loop& loop, int fd, std::string peer);
   bool take_place() { return links_.fetch_add(1, std::memory_order_relaxed) < shared->options.max_links; }
   void give_place() { links_.fetch_sub(1, std::memory_order_relaxed); }
 
  private:
   struct Stopping;
   void on_accept(int fd, std::string_view peer);
-  void accept_on(Loop& loop, int fd, std::string peer);
   static Task<void> stop_on(std::shared_ptr<ServedNode> self, Loop& loop, std::shared_ptr<Stopping> stopping,
                             Deadline deadline);
 

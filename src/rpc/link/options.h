@@ -22,7 +22,6 @@ struct Shared {
   LinkOptions options;
   std::uint64_t instance = 0;  // Random: of this process.
   std::unique_ptr<TlsContext> node_tls;
-  std::unique_ptr<TlsContext> caller_tls;
   mutable Counters counters;
 };
 

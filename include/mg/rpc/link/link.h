@@ -15,14 +15,14 @@
 
 namespace mg::rpc {
 
-// TLS of links; off while all are empty. PEM files.
+// TLS of links, with certificates on both sides (mTLS); off while all are empty. PEM files.
 struct LinkTls {
-  std::string cert_file;    // Shown to the other side: by nodes, and by callers where nodes ask for it.
+  std::string cert_file;    // Shown to the other side, whether as node or as caller.
   std::string key_file;     // Of the certificate, without a passphrase.
-  std::string ca_file;      // Who may sign the other side's certificate. Nodes then demand one of callers (mTLS).
-  std::string server_name;  // What a node's certificate must name; empty: the IP it is reached at.
+  std::string ca_file;      // Who may sign the other side's.
+  std::string server_name;  // What a node's certificate must bear; empty: the IP it is reached at.
 
-  bool enabled() const { return !cert_file.empty() || !ca_file.empty(); }
+  bool enabled() const { return !cert_file.empty() || !key_file.empty() || !ca_file.empty(); }
 };
 
 struct LinkOptions {
