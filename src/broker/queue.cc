@@ -19,15 +19,27 @@ bool Queue::push(const std::shared_ptr<const Message>& message) {
     dropped_.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
-  waiting_.push_back(message);
-  if (!std::exchange(running_, true)) options_.loop->post_always([self = shared_from_this()] { spawn(run(self)); });
+  enqueue({message});
   return true;
 }
 
+bool Queue::push(const std::shared_ptr<const Message>& message, Told told) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return false;
+  enqueue({message, std::move(told)});
+  return true;
+}
+
+void Queue::enqueue(Item item) {
+  waiting_.push_back(std::move(item));
+  if (!std::exchange(running_, true)) options_.loop->post_always([self = shared_from_this()] { spawn(run(self)); });
+}
+
 void Queue::close() {
+  std::deque<Item> dropped;  // Ends after the lock.
   const std::lock_guard lock(mutex_);
   closed_ = true;
-  waiting_.clear();
+  waiting_.swap(dropped);
 }
 
 Task<Result<void>> Queue::stop(std::shared_ptr<Queue> self, Deadline deadline) {
@@ -50,10 +62,11 @@ Task<Result<void>> Queue::stop(std::shared_ptr<Queue> self, Deadline deadline) {
 }
 
 Task<void> Queue::run(std::shared_ptr<Queue> self) {
-  for (int n = 1; const auto message = self->next(); ++n) {
+  Item item = self->next();
+  for (int n = 1; item.message; item = self->next(), ++n) {
     Result<void> done;
     try {
-      done = co_await self->handler_(*message);
+      done = co_await self->handler_(*item.message);
     } catch (const std::exception& e) {
       done = fail(code::kServer, "panic recovered: {}", e.what());
     } catch (...) {
@@ -65,20 +78,21 @@ Task<void> Queue::run(std::shared_ptr<Queue> self) {
       self->failed_.fetch_add(1, std::memory_order_relaxed);
       log::warn("broker: handler of {} failed: {}", self->options_.topic, to_json(done.error()));
     }
+    if (item.told) item.told(done);
     if (n % kPerTurn == 0) co_await self->options_.loop->yield();
   }
   if (self->idle_) self->idle_->set(true);
 }
 
-std::shared_ptr<const Message> Queue::next() {
+Queue::Item Queue::next() {
   const std::lock_guard lock(mutex_);
   if (waiting_.empty()) {
     running_ = false;
-    return nullptr;
+    return {};
   }
-  auto message = std::move(waiting_.front());
+  Item item = std::move(waiting_.front());
   waiting_.pop_front();
-  return message;
+  return item;
 }
 
 bool Queue::is_running() {

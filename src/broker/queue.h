@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -23,8 +24,13 @@ class Queue : public std::enable_shared_from_this<Queue> {
 
   const SubscribeOptions& options() const { return options_; }
 
+  // Told on the loop what the handler said; not when the message is dropped instead.
+  using Told = std::move_only_function<void(const Result<void>&)>;
+
   // False when it was dropped: too many wait, or it is closed.
   bool push(const std::shared_ptr<const Message>& message);
+  // For messages whose number is bounded where they come from: refused only when it is closed.
+  bool push(const std::shared_ptr<const Message>& message, Told told);
   // Drops what waits; what is pushed from now on, too.
   void close();
   // close(), then waits for the handler that runs. Errors: kTimeout  it still runs
@@ -34,7 +40,12 @@ class Queue : public std::enable_shared_from_this<Queue> {
 
  private:
   static Task<void> run(std::shared_ptr<Queue> self);
-  std::shared_ptr<const Message> next();
+  struct Item {
+    std::shared_ptr<const Message> message;
+    Told told = {};
+  };
+  void enqueue(Item item);  // With mutex_ held.
+  Item next();
   bool is_running();
 
   const SubscribeOptions options_;
@@ -45,7 +56,7 @@ class Queue : public std::enable_shared_from_this<Queue> {
   Completion<bool>* idle_ = nullptr;  // Who stops it. Touched on the loop only.
 
   std::mutex mutex_;  // docs/threads.md: "subscription queue"
-  std::deque<std::shared_ptr<const Message>> waiting_;
+  std::deque<Item> waiting_;
   bool running_ = false;  // run() is on, or posted.
   bool closed_ = false;
 };

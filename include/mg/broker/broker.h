@@ -1,4 +1,5 @@
-// mg/broker/broker.h -- the port: messages by topic, at most once. Adapters: broker/local.
+// mg/broker/broker.h -- the port: messages by topic, at most once; with broker/nats topics can be stored and then come
+// at least once (docs/broker.md). Adapters: broker/local, broker/nats.
 //
 //   auto sub = broker.subscribe({.topic = "role.level", .loop = &loop}, [](const Message& m) { return handle(m); });
 //   co_await broker.publish("role.level", {.headers = {{"Role-Id", "7"}}, .body = bytes}, deadline);
@@ -25,7 +26,8 @@ struct Message {
   std::string body;
 };
 
-// Lifetime of the message: until the Task is done. An error is counted and logged; nothing is delivered again.
+// Lifetime of the message: until the Task is done. An error is counted and logged; only a message of a stored topic is
+// delivered again.
 using Handler = std::function<Task<Result<void>>(const Message&)>;
 
 struct SubscribeOptions {
