@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/base64.h"
 #include "base/utf8.h"
 
 namespace mg::json_text {
@@ -90,6 +91,11 @@ void append_quoted(std::string& out, std::string_view text) {
     }
     at += c.size;
   }
+  out += '"';
+}
+
+void append_octets(std::string& out, Bytes octets) {
+  (out += '"') += base64::encode(as_text(octets), base64::kStandard);
   out += '"';
 }
 

@@ -12,11 +12,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <ranges>
 #include <string>
 #include <string_view>
 #include <type_traits>
+
+#include "mg/base/bytes.h"
+#include "mg/utils/dtype/fields.h"
 
 namespace mg::json_text {
 
@@ -32,13 +34,12 @@ void append_number(std::string& out, float value);
 template <class T>
 concept HasAppendJson = requires(std::string& out, const T& value) { append_json(out, value); };
 
-template <class T>
-inline constexpr bool kIsOptional = false;
-template <class T>
-inline constexpr bool kIsOptional<std::optional<T>> = true;
+// Octets as base64 in quotes.
+void append_octets(std::string& out, Bytes octets);
 
-// Appends a value: bool, integers, floats, texts, optional and nullptr (null), maps with text keys (sorted by key), any
-// range of these, types with append_json.
+// Appends a value: bool, integers, enumerations as numbers, floats, texts, optional and pointers (null when empty),
+// nullptr, spans and vectors of std::byte as base64, maps with text keys (sorted by key), any range of these, structs
+// with fields (fields.h), types with append_json.
 template <class T>
 void append(std::string& out, const T& value) {
   if constexpr (HasAppendJson<T>) {
@@ -56,7 +57,24 @@ void append(std::string& out, const T& value) {
     append(out, static_cast<std::underlying_type_t<T>>(value));
   } else if constexpr (std::convertible_to<const T&, std::string_view>) {
     append_quoted(out, value);
-  } else if constexpr (kIsOptional<T>) {
+  } else if constexpr (Described<T>) {
+    char before = '{';
+    for_each_field<T>([&](const auto& field) {
+      const auto& item = value.*field.member;
+      if (field.has(FieldRule::kOmitEmpty) && is_empty_field(item)) return;
+      out += before;
+      append_quoted(out, field.name);
+      out += ':';
+      const bool in_quotes = std::is_arithmetic_v<std::remove_cvref_t<decltype(item)>> && field.has(FieldRule::kAsText);
+      if (in_quotes) out += '"';
+      append(out, item);
+      if (in_quotes) out += '"';
+      before = ',';
+    });
+    out += before == '{' ? "{}" : "}";
+  } else if constexpr (mg::detail::OctetRange<T>) {
+    append_octets(out, Bytes(value));
+  } else if constexpr (mg::detail::kIsOptional<T>) {
     if (value) {
       append(out, *value);
     } else {
@@ -78,9 +96,9 @@ void append(std::string& out, const T& value) {
   } else {
     static_assert(std::ranges::range<const T>, "no JSON form: add void append_json(std::string&, const T&)");
     using Item = std::ranges::range_value_t<const T>;
-    static_assert(!std::same_as<Item, std::uint8_t> && !std::same_as<Item, std::byte>, "octets: pass them as a text");
+    static_assert(!std::same_as<Item, std::uint8_t>, "octets: std::byte for base64, or a text");
     char before = '[';
-    for (const Item& item : value) {
+    for (const auto& item : value) {
       out += before;
       append(out, item);
       before = ',';

@@ -70,24 +70,35 @@ Scanned<T> scan(std::string_view text) {
 std::string float_text(double value);
 std::string float_text(float value);
 
-// An integer nearest to a number: cut toward zero, the limit when out of range, 0 for NaN. Never undefined.
+// Whether a number, once cut toward zero, is a To.
 template <Integer To, std::floating_point From>
-constexpr To to_integer(From value) {
-  // Both limits as floats: the lower one is exact, the upper one is the first value that is out of range.
+constexpr bool fits(From value) {
+  // The lower limit is exact as a float; the upper one is the first whole number that is out of range.
+  constexpr From kEnd = static_cast<From>(std::uint64_t{1} << (std::numeric_limits<To>::digits - 1)) * 2;
+  if constexpr (std::unsigned_integral<To>) return value > From{-1} && value < kEnd;
   constexpr From kLow = static_cast<From>(std::numeric_limits<To>::min());
-  constexpr int kBits = std::numeric_limits<To>::digits;
-  constexpr From kEnd = static_cast<From>(std::uint64_t{1} << (kBits - 1)) * 2;
-  if (value != value) return 0;
-  if (value < kLow) return std::numeric_limits<To>::min();
-  if (value >= kEnd) return std::numeric_limits<To>::max();
-  return static_cast<To>(value);
+  return (value >= kLow || value > kLow - 1) && value < kEnd;
 }
 
-// The same from another integer.
+// The integer nearest to a number: cut toward zero, the limit when out of range, 0 for NaN. Never undefined.
+template <Integer To, std::floating_point From>
+constexpr To to_integer(From value) {
+  if (fits<To>(value)) return static_cast<To>(value);
+  if (value != value) return 0;
+  return value < 0 ? std::numeric_limits<To>::min() : std::numeric_limits<To>::max();
+}
 template <Integer To, Integer From>
 constexpr To to_integer(From value) {
   if (std::in_range<To>(value)) return static_cast<To>(value);
   return value < 0 ? std::numeric_limits<To>::min() : std::numeric_limits<To>::max();
+}
+
+// The nearest float; an infinity when out of range (IEEE 754, which all our machines have).
+template <std::floating_point To, class From>
+  requires std::is_arithmetic_v<From>
+constexpr To to_float(From value) {
+  static_assert(std::numeric_limits<To>::is_iec559);
+  return static_cast<To>(value);
 }
 
 }  // namespace mg::dtype
