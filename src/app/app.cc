@@ -150,8 +150,11 @@ void App::Impl::prepare() {
   std::vector<rpc::Transport*> transports;
   for (const auto& transport : process.backends.transports) transports.push_back(transport.get());
   resolver_ = std::make_unique<RegistryResolver>(*process.backends.registry);
-  client.emplace(rpc::ClientOptions{.name = options.name, .timeout = process.common.client_request_timeout}, loops,
-                 *resolver_, std::move(transports), process.self->random());
+  client.emplace(rpc::ClientOptions{.name = options.name,
+                                    .timeout = process.common.client_request_timeout,
+                                    .retries = process.common.client_retries,
+                                    .picker = rpc::picker_of(process.common.selector).value_or(nullptr)},
+                 loops, *resolver_, std::move(transports), process.self->random());
   nodes.emplace(*process.backends.registry, process.self->random(), options.name, uuid);
 }
 

@@ -1,6 +1,7 @@
 #include "mg/app/common_flags.h"
 
 #include "mg/base/flags.h"
+#include "mg/rpc/selector.h"
 #include "mg/utils/errors/language.h"
 
 namespace mg {
@@ -25,8 +26,28 @@ void CommonFlags::add_to(Flags& flags) {
   flags.section("Cluster");
   flags.add("registry_address", &registry_address, "Registry servers, host:port; empty: built in");
   flags.add("broker_address", &broker_address, "Broker servers, host:port; empty: built in");
-  flags.add("selector", &selector, "How calls choose among nodes; empty: at random");
-  flags.add("client_pool_size", &client_pool_size, "Connections for each address; 0: 100");
+  flags.add("registry_user", &registry_user, "User of the registry; empty: none");
+  flags.add("registry_password", &registry_password, "Password of the registry's user", {.secret = true});
+  flags.add("registry_tls", &registry_tls, "Speak TLS with the registry; so do the files below");
+  flags.add("registry_tls_ca", &registry_tls_ca, "PEM file: who signs the registry's certificates");
+  flags.add("registry_tls_cert", &registry_tls_cert, "PEM file: our certificate for the registry");
+  flags.add("registry_tls_key", &registry_tls_key, "PEM file: its private key");
+  flags.add("rpc_address", &rpc_address,
+            "host:port to be called at; empty: any free port when there is a registry_address, else nowhere");
+  flags.add("rpc_advertise", &rpc_advertise, "host:port that others are told to call; empty: that of this machine");
+  flags.add("rpc_tls", &rpc_tls, "Call every node over TLS, not only those that say so");
+  flags.add("rpc_tls_cert", &rpc_tls_cert, "PEM file: our certificate; then calls are taken over TLS only");
+  flags.add("rpc_tls_key", &rpc_tls_key, "PEM file: its private key");
+  flags.add("rpc_tls_ca", &rpc_tls_ca, "PEM file: who signs nodes' certificates; then callers must show one, too");
+  flags.add("rpc_tls_server_name", &rpc_tls_server_name, "Name in nodes' certificates; empty: the host called");
+  flags.add("selector", &selector,
+            "How calls choose among nodes: random, round_robin, least_pending, hash:<metadata key>; empty: random",
+            {.check = [](const std::string& name) {
+              const auto picker = rpc::picker_of(name);
+              return picker ? "" : picker.error().detail;
+            }});
+  flags.add("client_retries", &client_retries, "Further attempts of a failed call", {.max = 100});
+  flags.add("client_pool_size", &client_pool_size, "Connections for each address; 0: 100", {.max = 10'000});
   flags.add("client_pool_ttl", &client_pool_ttl, "Age at which a pooled connection is dropped; 0: a minute");
 
   flags.section("Accepted for services that move over; without effect");

@@ -216,7 +216,7 @@ Method::State* Client::State::method(std::string_view service, std::string_view 
   if (methods_.size() >= kMaxMethods) return nullptr;
   const auto picker = pickers_.find(std::string(service));
   auto made = std::make_unique<Method::State>(*this, service, endpoint,
-                                              picker == pickers_.end() ? PickerFactory() : picker->second);
+                                              picker == pickers_.end() ? options_.picker : picker->second);
   return methods_.emplace(std::move(key), std::move(made)).first->second.get();
 }
 

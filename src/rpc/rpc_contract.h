@@ -450,7 +450,7 @@ TEST_P(RpcContract, ExpiredDeadlineFailsWithoutRunning) {
 
 TEST_P(RpcContract, DeadlineEndsTheCallAndTheLateReplyIsDropped) {
   Game& game = serve("a");
-  auto late = start_call("Test.Hold", "first", in(std::chrono::milliseconds(30)));
+  auto late = start_call("Test.Hold", "first", in(std::chrono::milliseconds(300)));
   until([&] { return late->done.has_value(); });
   EXPECT_EQ(late->done->error().code, code::kTimeout);
   EXPECT_EQ(late->out.value(), "");

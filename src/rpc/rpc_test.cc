@@ -180,5 +180,108 @@ TEST(PickRandom, SharesTheLoadOfANodeThatIsSetAside) {
   EXPECT_THAT(hits, ::testing::Each(::testing::Gt(0)));
 }
 
+// Nodes n0, n1 …, none set aside.
+std::vector<Candidate> candidates(std::size_t count) {
+  static const std::vector<std::string> kNames{"n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"};
+  std::vector<Candidate> nodes(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    nodes[i].uuid = kNames[i];
+    nodes[i].health = std::make_shared<NodeHealth>();
+  }
+  return nodes;
+}
+
+TEST(RoundRobin, TakesEachNodeInTurnAndPassesOverThoseSetAside) {
+  const ManualClock clock;
+  SeededRandom random(1);
+  const std::vector<Candidate> nodes = candidates(4);
+  const auto picker = round_robin()();
+  std::vector<int> hits(4);
+  for (int i = 0; i < 400; ++i) ++hits[picker->pick(nodes, Context(), clock.now(), random)];
+  EXPECT_THAT(hits, ::testing::Each(100));
+  nodes[2].health->failed(clock.now());
+  for (int i = 0; i < 300; ++i) ++hits[picker->pick(nodes, Context(), clock.now(), random)];
+  EXPECT_THAT(hits, ElementsAre(200, 200, 100, 200));
+  const std::vector<Candidate> fewer = candidates(1);
+  EXPECT_EQ(picker->pick(fewer, Context(), clock.now(), random), 0);
+}
+
+TEST(LeastPending, TakesTheIdlestThatIsNotSetAside) {
+  const ManualClock clock;
+  SeededRandom random(1);
+  std::vector<Candidate> nodes = candidates(4);
+  const auto picker = least_pending()();
+  for (const std::size_t i : {0, 1, 3}) nodes[i].pending = 2;
+  nodes[2].pending = 1;
+  EXPECT_EQ(picker->pick(nodes, Context(), clock.now(), random), 2);
+  nodes[2].health->failed(clock.now());
+  std::vector<int> hits(4);
+  for (int i = 0; i < 300; ++i) ++hits[picker->pick(nodes, Context(), clock.now(), random)];
+  EXPECT_EQ(hits[2], 0);
+  for (const int i : {0, 1, 3}) EXPECT_GT(hits[i], 30);
+}
+
+TEST(ConsistentHash, KeepsAValueOnItsNodeAndMovesOnlyThoseOfTheNodeThatGoes) {
+  const ManualClock clock;
+  SeededRandom random(1);
+  const auto picker = consistent_hash("Role-Id")();
+  const auto other = consistent_hash("Role-Id")();
+  const std::vector<Candidate> all = candidates(10);
+  const std::span<const Candidate> fewer = std::span(all).first(9);
+  picker->update(all);
+  other->update(fewer);
+  std::vector<int> hits(10);
+  for (int player = 0; player < 5000; ++player) {
+    const Meta meta{{"Role-Id", std::to_string(player)}};
+    const std::size_t chosen = picker->pick(all, Context(meta), clock.now(), random);
+    EXPECT_EQ(picker->pick(all, Context(meta), clock.now(), random), chosen);
+    ++hits[chosen];
+    const std::size_t without = other->pick(fewer, Context(meta), clock.now(), random);
+    if (chosen != 9) {
+      EXPECT_EQ(without, chosen) << player;
+    }
+  }
+  for (const int count : hits) EXPECT_NEAR(count, 500, 120);
+}
+
+TEST(ConsistentHash, GoesElsewhereWhileItsNodeIsSetAside) {
+  const ManualClock clock;
+  SeededRandom random(1);
+  const auto picker = consistent_hash("Role-Id")();
+  const std::vector<Candidate> nodes = candidates(4);
+  picker->update(nodes);
+  const Meta meta{{"Role-Id", "7"}};
+  const std::size_t first = picker->pick(nodes, Context(meta), clock.now(), random);
+  nodes[first].health->failed(clock.now());
+  const std::size_t second = picker->pick(nodes, Context(meta), clock.now(), random);
+  EXPECT_NE(second, first);
+  EXPECT_EQ(picker->pick(nodes, Context(meta), clock.now(), random), second);
+  nodes[first].health->worked();
+  EXPECT_EQ(picker->pick(nodes, Context(meta), clock.now(), random), first);
+}
+
+TEST(ConsistentHash, SpreadsCallsWithoutAValue) {
+  const ManualClock clock;
+  SeededRandom random(1);
+  const auto picker = consistent_hash("Role-Id")();
+  const std::vector<Candidate> nodes = candidates(4);
+  picker->update(nodes);
+  std::vector<int> hits(4);
+  for (int i = 0; i < 400; ++i) ++hits[picker->pick(nodes, Context(), clock.now(), random)];
+  EXPECT_THAT(hits, ::testing::Each(::testing::Gt(50)));
+}
+
+TEST(PickerOf, KnowsTheRulesByName) {
+  for (const char* name : {"round_robin", "least_pending", "hash:Role-Id"}) {
+    const auto picker = picker_of(name);
+    ASSERT_TRUE(picker) << name;
+    EXPECT_TRUE(*picker) << name;
+  }
+  for (const char* name : {"", "random"}) EXPECT_FALSE(picker_of(name).value()) << name;
+  for (const char* name : {"hash", "hash:", "static", "dns"}) {
+    EXPECT_THAT(picker_of(name).error().detail, ::testing::HasSubstr("round_robin")) << name;
+  }
+}
+
 }  // namespace
 }  // namespace mg::rpc

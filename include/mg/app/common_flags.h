@@ -17,14 +17,29 @@ struct CommonFlags {
   std::uint32_t loops = 0;                                   // 0: one for each core.
   std::chrono::milliseconds stop_timeout{10'000};            // For a graceful stop, of all apps together.
   std::chrono::milliseconds client_request_timeout{10'000};  // Of calls without a deadline.
-  std::uint32_t client_pool_size = 0;                        // 0: 100 connections for each address.
-  std::chrono::milliseconds client_pool_ttl{0};              // 0: a minute.
-  std::vector<std::string> registry_address;                 // Empty: built in.
+  std::uint32_t client_retries = 0;              // Further attempts of a call after 408, 500 and one that did not run.
+  std::uint32_t client_pool_size = 0;            // 0: 100 connections for each address.
+  std::chrono::milliseconds client_pool_ttl{0};  // 0: a minute.
+  std::vector<std::string> registry_address;     // Empty: built in.
+  std::string registry_user;
+  std::string registry_password;
+  bool registry_tls = false;    // Also when one of the files is given.
+  std::string registry_tls_ca;  // PEM files. Empty: authorities that the system trusts.
+  std::string registry_tls_cert;
+  std::string registry_tls_key;
   std::chrono::seconds register_ttl{60};
   std::chrono::seconds register_interval{30};  // 0: never refreshed.
   std::vector<std::string> broker_address;     // Empty: built in.
-  std::string selector;
-  std::string lang = "zh-cn";  // Of error texts, only when it is given (mg/utils/errors/language.h).
+  // Where others call this process over gRPC. Empty: nowhere without a registry_address, any port with one.
+  std::string rpc_address;
+  std::string rpc_advertise;  // host:port that others are told; empty: by rpc_address and this machine's addresses.
+  bool rpc_tls = false;       // Every node is called over TLS; else those that say they want it.
+  std::string rpc_tls_cert;   // PEM files. With a certificate this process serves over TLS.
+  std::string rpc_tls_key;
+  std::string rpc_tls_ca;           // Whose certificates count: nodes' and, when serving over TLS, callers' (mTLS).
+  std::string rpc_tls_server_name;  // What nodes' certificates must name; empty: the host called.
+  std::string selector;             // mg/rpc/selector.h, picker_of().
+  std::string lang = "zh-cn";       // Of error texts, only when it is given (mg/utils/errors/language.h).
   std::string gops;
   std::string profile;
   std::string runtime = "local";

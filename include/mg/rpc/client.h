@@ -33,6 +33,7 @@ struct ClientOptions {
   std::uint32_t retries = 0;          // Further attempts after 408, 500 and not_run(), within the deadline.
   std::uint32_t max_pending = 65536;  // Calls that wait for an answer, per loop; more fail with 429.
   std::uint32_t max_nested = 64;      // Calls inside calls on one stack (cycles); more fail with 429.
+  PickerFactory picker = nullptr;     // How calls choose among nodes where set_picker() says nothing; null: at random.
 };
 
 // Whom a call goes to: any node of the service; the one with this UUID; any of those that pass the filter.
@@ -82,7 +83,7 @@ class Client {
   // The same endpoint again and again: looked up once per loop and registry change. Lifetime: of the client.
   Method method(std::string_view service, std::string_view endpoint);
 
-  // How calls to `service` choose among nodes, instead of at random; `factory` must not use the client.
+  // How calls to `service` choose among nodes, instead of ClientOptions::picker; `factory` must not use the client.
   // Threads: before the first call to it.
   void set_picker(std::string_view service, PickerFactory factory);
 

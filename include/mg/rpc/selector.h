@@ -1,6 +1,6 @@
 // mg/rpc/selector.h -- which of a service's nodes a call goes to.
 //
-//   client.set_picker("room", [] { return std::make_unique<StickyPicker>("Role-Id"); });
+//   client.set_picker("room", rpc::consistent_hash("Role-Id"));      // a player's calls go to one node
 #pragma once
 
 #include <atomic>
@@ -8,8 +8,11 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "mg/base/clock.h"
+#include "mg/base/error.h"
 #include "mg/base/random.h"
 #include "mg/rpc/transport.h"
 
@@ -59,5 +62,17 @@ using PickerFactory = std::function<std::unique_ptr<Picker>()>;
 
 // Uniformly random over those not set aside, over all when all are. What calls do unless told otherwise.
 std::size_t pick_random(std::span<const Candidate> nodes, Clock::TimePoint now, Random& random);
+
+// The other rules. All pass over nodes that are set aside, unless all are.
+// Each node in turn, by uuid, from a random one on.
+PickerFactory round_robin();
+// The one with the fewest calls of this loop and method that wait for an answer; any of several.
+PickerFactory least_pending();
+// By the value of a metadata key: calls with the same value go to the same node, from every process. When nodes come
+// or go only the values of those move (rendezvous hashing). Calls without a value go to any. Cost: about 3 ns a node.
+PickerFactory consistent_hash(std::string key);
+
+// By name: "round_robin", "least_pending", "hash:<metadata key>"; null for "random" and "". Errors: kInvalid  which are
+Result<PickerFactory> picker_of(std::string_view name);
 
 }  // namespace mg::rpc

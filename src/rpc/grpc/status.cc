@@ -57,7 +57,8 @@ std::string utf8_only(std::string_view text) {
   detail.set_code(error.code);
   detail.set_detail(error.detail);
   detail.set_status(error.status);
-  const auto code = static_cast<StatusCode>(errors::grpc_code(error));
+  auto code = static_cast<StatusCode>(errors::grpc_code(error));
+  if (code == StatusCode::OK) code = StatusCode::UNKNOWN;  // Of code 200, which is no error in HTTP but is one here.
   wire::Status status;
   status.set_code(static_cast<std::int32_t>(code));
   status.set_message(to_json(error));
