@@ -1,7 +1,7 @@
 # An installed tree: include/mg, the libraries, and a CMake package. A service then says
 #   find_package(microgame REQUIRED)
 #   target_link_libraries(my_gate PRIVATE microgame::app microgame::agent_ws)
-# (microgame::<module>, with _ for / in the names of CMakeLists.txt).
+# (microgame::<module>, with _ for / in the names of CMakeLists.txt). mg_add_proto() of MgProto.cmake comes with it.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -20,7 +20,8 @@ find_dependency(Protobuf)
 find_dependency(Boost 1.81 COMPONENTS json)
 find_dependency(gRPC)
 include("${CMAKE_CURRENT_LIST_DIR}/microgameTargets.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/MgProto.cmake")
 ]=])
 write_basic_package_version_file("${CMAKE_BINARY_DIR}/microgameConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${CMAKE_BINARY_DIR}/microgameConfig.cmake" "${CMAKE_BINARY_DIR}/microgameConfigVersion.cmake"
-  DESTINATION "${package_dir}")
+  "${CMAKE_CURRENT_LIST_DIR}/MgProto.cmake" DESTINATION "${package_dir}")

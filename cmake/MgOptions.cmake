@@ -86,14 +86,14 @@ if(MG_TESTS)
   include(GoogleTest)
 endif()
 
-# mg_proto(<target> <files...>): a library of generated protobuf code; headers are found by their path
-# relative to the calling folder.
+# mg_proto(<target> [RPC] <files...>): mg_add_proto() for a library of our own.
 function(mg_proto target)
-  add_library(${target} STATIC ${ARGN})
-  target_link_libraries(${target} PUBLIC protobuf::libprotobuf)
-  target_include_directories(${target} SYSTEM PUBLIC "$<BUILD_INTERFACE:${CMAKE_CURRENT_BINARY_DIR}>")
-  protobuf_generate(TARGET ${target} LANGUAGE cpp IMPORT_DIRS "${CMAKE_CURRENT_SOURCE_DIR}"
-    PROTOC_OUT_DIR "${CMAKE_CURRENT_BINARY_DIR}")
+  cmake_parse_arguments(ARG "RPC" "" "" ${ARGN})
+  set(rpc "")
+  if(ARG_RPC)
+    set(rpc RPC)
+  endif()
+  mg_add_proto(${target} FILES ${ARG_UNPARSED_ARGUMENTS} ${rpc})
   add_dependencies(generated_code ${target})
   target_compile_options(${target} PRIVATE ${mg_profile_flags})
   if(MG_LTO)

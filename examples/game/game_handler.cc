@@ -1,6 +1,7 @@
 #include "examples/game/game_handler.h"
 
 #include "examples/common/token.h"
+#include "examples/proto/gate.rpc.pb.h"
 #include "mg/base/log.h"
 
 namespace example {
@@ -24,8 +25,8 @@ void fill(msg::Role& out, const Role& role) {
 mg::Task<mg::Result<void>> GameHandler::bind(const mg::AgentMeta& player, gate::InGateBind change) {
   change.set_clientid(std::string(player.client_id()));
   gate::OutGateBind done;
-  co_return co_await app_.call_node(player.node_name(), player.node_id(), "GateService.Bind", mg::rpc::Context(player),
-                                    change, done);
+  co_return co_await app_.call_node(player.node_name(), player.node_id(), gate::GateService::kBind,
+                                    mg::rpc::Context(player), change, done);
 }
 
 mg::Task<mg::Result<void>> GameHandler::Login_10001(mg::AgentMeta& player, const msg::C2S_10001& in,
@@ -104,8 +105,8 @@ mg::Task<mg::Result<void>> GameHandler::Say_10006(mg::AgentMeta& player, const m
   if (!gates) co_return std::unexpected(gates.error());
   for (const std::string& node : *gates) {
     gate::OutGateBroadcast sent;
-    if (auto done = co_await app_.call_node(player.node_name(), node, "GateService.Broadcast", mg::rpc::Context(player),
-                                            push, sent);
+    if (auto done = co_await app_.call_node(player.node_name(), node, gate::GateService::kBroadcast,
+                                            mg::rpc::Context(player), push, sent);
         !done) {
       mg::log::warn("broadcast to gate {}: {}", node, mg::to_json(done.error()));
     }

@@ -4,19 +4,16 @@
 //   router.add_route(handler);
 #pragma once
 
-#include <google/protobuf/empty.pb.h>
 #include "examples/game/world.h"
-
 #include "examples/proto/gate.pb.h"
-#include "examples/proto/msg.pb.h"
+#include "examples/proto/msg.rpc.pb.h"
 #include "mg/app/app.h"
 #include "mg/meta/agent_meta.h"
-#include "mg/protocol/routes.h"
 
 namespace example {
 
 // Threads: shared: players on different loops are served at the same time, one player's messages one after the other.
-class GameHandler {
+class GameHandler : public msg::Game::Handler {
  public:
   GameHandler(mg::App& app, World& world, const std::string& token_secret)
       : app_(app), world_(world), token_secret_(token_secret) {}
@@ -29,10 +26,6 @@ class GameHandler {
   Outcome Echo_10005(mg::AgentMeta& player, const msg::C2S_10005& in, msg::S2C_10005& out);
   mg::Task<Outcome> Say_10006(mg::AgentMeta& player, const msg::C2S_10006& in, msg::S2C_10006& out);
   mg::Task<Outcome> EnterRoom_10007(mg::AgentMeta& player, const msg::C2S_10007& in, msg::S2C_10007& out);
-
-  using Routes = mg::protocol::Routes<&GameHandler::Login_10001, &GameHandler::CreateRole_10002,
-                                      &GameHandler::SelectRole_10003, &GameHandler::Alive_10004,
-                                      &GameHandler::Echo_10005, &GameHandler::Say_10006, &GameHandler::EnterRoom_10007>;
 
  private:
   // Changes the player's client on its gate.

@@ -12,6 +12,7 @@
 #include "mg/base/check.h"
 #include "mg/protocol/router.h"
 #include "nothing.rpc.pb.h"
+#include "streams.rpc.pb.h"
 #include "underscore.rpc.pb.h"
 
 namespace {
@@ -188,6 +189,136 @@ TEST(GeneratedAddTo, LeavesNamesOnTheWireAsTheyAre) {
   EXPECT_TRUE(store::rpc::Store::add_to(handlers, object));
   EXPECT_THAT(handlers.names(), testing::ElementsAre("Store.Call", "Store.Client", "Store.Delete", "Store.New"));
   static_assert(std::is_class_v<store::rpc::Store::Client>);
+}
+
+// ---- streams ----------------------------------------------------------------------------------------------------
+
+// Reads what it was given, keeps what is written.
+struct ScriptedEnd : mg::rpc::CallerStreamEnd {
+  explicit ScriptedEnd(std::vector<std::string> given, std::vector<std::string>* kept = nullptr)
+      : texts(std::move(given)), written(kept) {}
+  Task<Result<bool>> read(mg::rpc::MessageLite& message) override {
+    if (at == texts.size()) return Result<bool>(false);
+    static_cast<Line&>(message).set_text(texts[at++]);
+    return Result<bool>(true);
+  }
+  Task<Result<void>> write(const mg::rpc::MessageLite& message) override {
+    written->push_back(static_cast<const Line&>(message).text());
+    return Result<void>();
+  }
+  void close_writes() override { written->push_back("(end)"); }
+  std::vector<std::string> texts;
+  std::size_t at = 0;
+  std::vector<std::string>* written;
+};
+
+struct MyChat {
+  Result<void> ask(const Context&, const Line& in, Line& out) {
+    out = in;
+    return {};
+  }
+  Task<Result<void>> watch(const Context&, mg::rpc::Stream<Count, Line>) { co_return Result<void>(); }
+  Task<Result<void>> upload(const Context&, mg::rpc::Stream<Line, Count>) { co_return Result<void>(); }
+  Task<Result<void>> talk(const Context&, mg::rpc::Stream<Line, Line> stream) {
+    Line line;
+    for (;;) {
+      Result<bool> more = co_await stream.read(line);
+      if (!more) co_return std::unexpected(more.error());
+      if (!*more) co_return Result<void>();
+      if (auto done = co_await stream.write(line); !done) co_return done;
+    }
+  }
+};
+
+TEST(GeneratedStream, IsServed) {
+  MyChat chat;
+  mg::rpc::Handlers handlers;
+  const Result<void> added = Chat::add_to(handlers, chat);
+  ASSERT_TRUE(added);
+  EXPECT_EQ(handlers.find("Chat", "Ask").value()->invoke_stream, nullptr);
+  const mg::rpc::Handler& talk = *handlers.find("Chat", "Talk").value();
+  ASSERT_NE(talk.invoke_stream, nullptr);
+  std::vector<std::string> written;
+  ScriptedEnd end({"a", "b"}, &written);
+  const Context context;
+  auto done = talk.invoke_stream(talk.target.get(), context, end);
+  mg::spawn(
+      [](Task<Result<void>> awaited) -> Task<void> { EXPECT_TRUE(co_await std::move(awaited)); }(std::move(done)));
+  EXPECT_THAT(written, testing::ElementsAre("a", "b"));
+}
+
+// Carries nothing but streams, to scripted ends.
+struct ScriptedTransport : mg::rpc::Transport {
+  struct Node : mg::rpc::Served {
+    std::string address() const override { return "scripted:1"; }
+    std::vector<std::pair<std::string, std::string>> metadata() const override { return {}; }
+    Task<Result<void>> stop(mg::Deadline) override { return Result<void>(); }
+  };
+  struct ToNode : mg::rpc::Route {
+    ToNode(std::string node, std::vector<std::string>& kept) : id(std::move(node)), written(kept) {}
+    Task<Result<void>> call(const Context&, const mg::rpc::Messages&) override { return mg::fail(500, "no calls"); }
+    Result<std::unique_ptr<mg::rpc::CallerStreamEnd>> open_stream(const Context&) override {
+      return std::make_unique<ScriptedEnd>(std::vector<std::string>{id}, &written);
+    }
+    std::string id;
+    std::vector<std::string>& written;
+  };
+  Task<Result<std::unique_ptr<mg::rpc::Served>>> serve(mg::rpc::Serving) override {
+    return Result<std::unique_ptr<mg::rpc::Served>>(std::make_unique<Node>());
+  }
+  std::unique_ptr<mg::rpc::Route> open(const mg::rpc::Node& node, mg::rpc::EndpointName, std::string_view,
+                                       mg::Loop&) override {
+    return std::make_unique<ToNode>(node.id, written);
+  }
+  std::vector<std::string> written;
+};
+
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): they outlive the tasks here.
+Task<std::string> talk_to(Task<mg::rpc::StubStream<Line, Line>::Opened> opening) {
+  auto stream = co_await std::move(opening);
+  if (!stream) co_return stream.error().detail;
+  Line line;
+  line.set_text("hello");
+  EXPECT_TRUE(co_await stream->write(line));
+  stream->close_writes();
+  EXPECT_TRUE((co_await stream->read(line)).value());
+  EXPECT_FALSE((co_await stream->read(line)).value());
+  co_return line.text();
+}
+Task<std::string> talk_any(Chat::Client& chats) {
+  const Context context;
+  co_return co_await talk_to(chats.talk(context));
+}
+Task<std::string> talk_there(Chat::Client& chats, std::string uuid) {
+  const Context context;
+  co_return co_await talk_to(chats.talk(uuid, context));
+}
+Task<std::string> talk_back(Chat::Client& chats, std::string uuid) {
+  const mg::Meta meta("chat", uuid);
+  co_return co_await talk_to(chats.talk(meta));
+}
+// NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
+
+TEST(GeneratedStream, IsOpenedOnANode) {
+  const auto transport = std::make_shared<ScriptedTransport>();
+  mg::Process process;
+  process.set_backends([&](const mg::CommonFlags&, mg::Runtime&) -> Result<mg::Backends> {
+    return mg::Backends{.registry = {}, .broker = {}, .transports = {transport}};
+  });
+  mg::App one(process, {.name = "chat"});
+  mg::App other(process, {.name = "chat"});
+  Chat::Client chats(one, "chat");
+  const std::vector<const char*> arguments{"--loops=1"};
+  ASSERT_TRUE(process.start(arguments));
+  EXPECT_THAT(on_loop(process, talk_any(chats)), testing::AnyOf(one.node_id(), other.node_id()));
+  for (const mg::App* app : {&one, &other}) {
+    EXPECT_EQ(on_loop(process, talk_there(chats, app->id())), app->node_id());
+    EXPECT_EQ(on_loop(process, talk_back(chats, app->id())), app->node_id());
+  }
+  EXPECT_THAT(on_loop(process, talk_there(chats, "")), HasSubstr("none available"));
+  process.stop();
+  EXPECT_THAT(transport->written, testing::Contains("hello").Times(5));
+  EXPECT_THAT(transport->written, testing::Contains("(end)").Times(5));
 }
 
 // ---- commands ---------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <concepts>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "mg/meta/meta.h"
 #include "mg/rpc/client.h"
 #include "mg/rpc/context.h"
+#include "mg/rpc/stream.h"
 #include "mg/runtime/task.h"
 
 namespace mg::rpc {
@@ -119,6 +121,41 @@ class StubMethod {
   mutable std::atomic<Method> method_{Method()};
 };
 
+// One stream method of a generated client: `In` goes there, `Out` comes back. Threads, Errors, Lifetime: as
+// Client::open_stream.
+template <class In, class Out>
+class StubStream {
+ public:
+  using Opened = Result<CallerStream<In, Out>>;
+  StubStream(const Stub& stub, std::string_view endpoint) : stub_(stub), endpoint_(endpoint) {}
+  StubStream(const StubStream&) = delete;
+  StubStream& operator=(const StubStream&) = delete;
+
+  // To any node.
+  Task<Opened> operator()(const Context& context) const { return open({.service = stub_.service()}, context); }
+  // To the node with this UUID.
+  Task<Opened> operator()(std::string_view uuid, const Context& context) const {
+    return open({.service = stub_.service(), .node = Stub::pinned(uuid)}, context);
+  }
+  // To the node that made `meta` (its Node-Id), with `meta` as the call's metadata.
+  Task<Opened> operator()(const Meta& meta) const { return (*this)(meta.get(meta_key::kNodeId), Context(meta)); }
+
+  std::string_view endpoint() const { return endpoint_; }
+
+ private:
+  Task<Opened> open(const Target& target, const Context& context) const {
+    return typed(stub_.client().open_stream(target, endpoint_, context));  // Takes what it needs of them at once.
+  }
+  static Task<Opened> typed(Task<Result<std::unique_ptr<CallerStreamEnd>>> opening) {
+    auto end = co_await std::move(opening);
+    if (!end) co_return std::unexpected(std::move(end.error()));
+    co_return CallerStream<In, Out>(std::move(*end));
+  }
+
+  const Stub& stub_;
+  std::string_view endpoint_;
+};
+
 // What a method of a service returns, as its author likes.
 template <class T>
 concept HandlerResult = std::same_as<T, Result<void>> || std::same_as<T, Task<Result<void>>>;
@@ -134,6 +171,15 @@ struct NamedHandler {
 template <class Request, class Reply, class Fn>
 auto handler(std::string_view endpoint, Fn fn) {
   auto typed = [fn](const Context& context, const Request& in, Reply& out) { return fn(context, in, out); };
+  return NamedHandler<decltype(typed)>{endpoint, typed};
+}
+
+// The same for a stream; `fn` is called with (const Context&, Stream<In, Out>).
+template <class In, class Out, class Fn>
+auto stream_handler(std::string_view endpoint, Fn fn) {
+  auto typed = [fn](const Context& context, Stream<In, Out> stream) -> Task<Result<void>> {
+    return fn(context, stream);
+  };
   return NamedHandler<decltype(typed)>{endpoint, typed};
 }
 

@@ -2,8 +2,8 @@
 
     check.py FILE COMPILER ARGUMENTS...
 
-An error belongs to the line of FILE that it or the last of its notes on instantiation names. A line without the mark
-must get none.
+An error belongs to the line of FILE that it or the last of its notes on instantiation names; one without such notes to
+the line of the error before, whose notes clang does not repeat. A line without the mark must get none.
 """
 import collections
 import re
@@ -21,11 +21,13 @@ def main():
 
     errors = collections.defaultdict(list)  # line -> texts
     place = re.compile(re.escape(source) + r":(\d+):\d+: ")
-    text, line, before = None, None, None
+    text, line, before, last = None, None, None, None
 
     def close():
+        nonlocal last
         if text is not None:
-            errors[line].append(text)
+            last = line or last
+            errors[last].append(text)
 
     for out in run.stderr.splitlines():
         at = place.match(out)

@@ -32,8 +32,7 @@ struct Other : Good {
   Result<void> say(const Context&, const hall::Line&, hall::Line&);
 };
 void add(Handlers& handlers, Other& object) {
-  (void)hall::Hall::add_to(handlers,
-                           object);  // expect: say(const mg::rpc::Context&, const hall::Line_Mark&, hall::Line&)
+  (void)hall::Hall::add_to(handlers, object);  // expect: say(const mg::rpc::Context&, const hall::Line_Mark&,
 }
 
 struct Returns : Good {
