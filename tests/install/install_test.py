@@ -35,7 +35,7 @@ def use_outside(source, configure, build):
     assert "counter.binpb: cannot be read; write it with" in fails(*build(built))
     run(*build(built, "counter_proto_baseline"))
     run(*build(built))
-    program = subprocess.run([built / "counter", "--loops", "2"], stdout=subprocess.PIPE, text=True, timeout=60)
+    program = subprocess.run([built / "outside", "--loops", "2"], stdout=subprocess.PIPE, text=True, timeout=60)
     assert program.returncode == 0, f"exit code {program.returncode}"
     assert program.stdout == "sum 40\ndouble 80\n", program.stdout
 
