@@ -431,7 +431,11 @@ Error Caller::unreachable(std::string_view why) const {
 
 // Begins to. Returns why not.
 std::unique_ptr<Error> Caller::connect() {
-  if (loop_.now() < not_before_) return std::make_unique<Error>(unreachable(last_failure_));
+  if (loop_.now() < not_before_) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(not_before_ - loop_.now());
+    return std::make_unique<Error>(
+        unreachable(fmt::format("{}; not tried again for {} ms", last_failure_, left.count())));
+  }
   if (const LinkTls& tls = shared_.options.tls; tls.enabled() && !tls_) {
     auto made = TlsContext::client({.cert_file = tls.cert_file,
                                     .key_file = tls.key_file,

@@ -23,12 +23,15 @@ void Connection::open(int fd, const TlsContext* tls) {
 Reader Connection::read(LoopPtr<Connection> self) {
   Connection& c = *self;
   for (;;) {
-    co_await Unpaused{c};
     const mg::Stream::Input input = co_await c.stream_->fill(c.want_);
     if (input != mg::Stream::Input::kMore) break;
-    c.heard_ = c.loop_.now();
-    const std::size_t used = c.on_input(c.stream_->input());
-    c.stream_->consume(used);
+    do {
+      c.heard_ = c.loop_.now();
+      const std::size_t used = c.on_input(c.stream_->input());
+      c.stream_->consume(used);
+      if (!c.paused_) break;
+      co_await Unpaused{c};  // Then on with what was left.
+    } while (c.is_open());
   }
   c.timer_.cancel();
   std::string why = std::move(c.reason_);

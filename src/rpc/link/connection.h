@@ -50,7 +50,8 @@ class Connection : public Counted, private StreamObserver {
   void start() { reader_.resume(); }
   bool is_open() const { return stream_ && !stream_->closed() && !ending_; }
 
-  // Whole frames at the front of `in`; sets want_. Returns the octets used.
+  // Whole frames at the front of `in`; sets want_. Returns the octets used. After stop_reading() it gets the rest
+  // again.
   virtual std::size_t on_input(Bytes in) = 0;
   // The connection has ended; open() may be called again. Last thing that is done with *this.
   virtual void on_lost(std::string_view why) = 0;

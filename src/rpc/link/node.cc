@@ -273,15 +273,13 @@ std::size_t Accepted::most(const Head& head) const {
 }
 
 std::size_t Accepted::on_input(Bytes in) {
-  const std::size_t used = take_frames(
+  return take_frames(
       in, &want_, [this](const Head& head) { return most(head); },
       [this](const Head& head, const std::byte* body) { return on_frame(head, body); },
       [this](const Head&) {
         if (state_ == State::kHello) return end("the first frame is no HELLO");
         cut("a frame larger than its type may be");
       });
-  if (is_open() && output_full()) stop_reading();
-  return used;
 }
 
 bool Accepted::on_frame(const Head& head, const std::byte* body) {
@@ -311,7 +309,12 @@ bool Accepted::on_frame(const Head& head, const std::byte* body) {
   } else {
     cut("a frame that is not expected");
   }
-  return is_open();
+  if (!is_open()) return false;
+  if (output_full()) [[unlikely]] {
+    stop_reading();
+    return false;
+  }
+  return true;
 }
 
 void Accepted::refuse(Refusal number, std::string_view why) {

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -59,7 +60,10 @@ inline std::string raw_entry(std::string_view key, std::string_view value) {
 // A non-blocking socket. Threads: one.
 class RawPeer {
  public:
-  explicit RawPeer(int fd = -1) : fd_(fd) {}
+  explicit RawPeer(int fd = -1) : fd_(fd) {
+    const int on = 1;
+    if (fd_ >= 0) ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
   RawPeer(RawPeer&& other) noexcept
       : fd_(std::exchange(other.fd_, -1)), in_(std::move(other.in_)), closed_(other.closed_) {}
   RawPeer& operator=(RawPeer&& other) noexcept {
@@ -109,10 +113,10 @@ class RawPeer {
     return closed_;
   }
   // Whole frames that have come and were not given out.
-  std::vector<RawFrame> frames() {
+  std::vector<RawFrame> frames(std::size_t most = SIZE_MAX) {
     receive();
     std::vector<RawFrame> found;
-    while (in_.size() >= kHeadSize) {
+    while (found.size() < most && in_.size() >= kHeadSize) {
       const Head head = read_head(reinterpret_cast<const std::byte*>(in_.data()));
       if (in_.size() - kHeadSize < head.size) break;
       found.push_back({head, in_.substr(kHeadSize, head.size)});
