@@ -35,7 +35,7 @@ mg::Task<mg::Result<void>> Forward::protocol(const mg::rpc::Context& context, co
   const std::uint64_t key = mailbox_key(player.client_id());
   auto turn = mailbox.try_enter(key);
   if (!turn) return handle_in_turn(mailbox, key, context, in, out);
-  auto called = router_.call(context.own_meta(), in.cmd(), in.data(), *out.mutable_data());
+  auto called = router_.call(context.own_meta(), in.cmd(), in.data(), *out.mutable_data(), &*turn);
   called.start();
   if (!called.ready()) return answer_later(std::move(*turn), std::move(called), in, out);
   return answer(called.take(), in, out);
@@ -44,9 +44,10 @@ mg::Task<mg::Result<void>> Forward::protocol(const mg::rpc::Context& context, co
 mg::Task<mg::Result<void>> Forward::handle_in_turn(mg::Mailbox& mailbox, std::uint64_t key,
                                                    const mg::rpc::Context& context, const game::InForwardProtocol& in,
                                                    game::OutForwardProtocol& out) {
-  const auto turn = co_await mailbox.enter(key, context.deadline());
+  auto turn = co_await mailbox.enter(key, context.deadline());
   if (!turn) co_return std::unexpected(turn.error());
-  co_return answer(co_await router_.call(context.own_meta(), in.cmd(), in.data(), *out.mutable_data()), in, out);
+  co_return answer(co_await router_.call(context.own_meta(), in.cmd(), in.data(), *out.mutable_data(), &*turn), in,
+                   out);
 }
 
 mg::Task<mg::Result<void>> Forward::answer_later(mg::Mailbox::Turn, mg::Task<mg::Result<void>> called,

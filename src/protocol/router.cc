@@ -292,15 +292,15 @@ std::unexpected<Error> Router::error_of(std::exception_ptr exception) {
 }
 
 Task<Result<void>> Router::invoke_or_refuse(const Route* route, AgentMeta& meta, std::uint32_t cmd,
-                                            std::string_view body, ReplyTo reply) const {
-  if (route) return route->invoke(*this, *route, meta, body, reply);
+                                            std::string_view body, ReplyTo reply, Mailbox::Turn* turn) const {
+  if (route) return route->invoke(*this, *route, meta, body, reply, turn);
   if (!started_) return fail(code::kUnavailable, "router: not started, protocol {} cannot be served yet", cmd);
   return fail(code::kNotFound, "not found protocol {}", cmd);
 }
 
 Task<Result<void>> Router::call_slowly(const Route* route, AgentMeta& meta, std::uint32_t cmd, std::string_view body,
-                                       ReplyTo reply) const {
-  if (hooks_.empty() || !started_) return invoke_or_refuse(route, meta, cmd, body, reply);
+                                       ReplyTo reply, Mailbox::Turn* turn) const {
+  if (hooks_.empty() || !started_) return invoke_or_refuse(route, meta, cmd, body, reply, turn);
   const Clock::TimePoint begin = options_.clock->now();
   // An unknown command has no line of its own in routes(), and nobody keeps the one it gets here: it ends in this call.
   RouteInfo unknown;
@@ -321,7 +321,7 @@ Task<Result<void>> Router::call_slowly(const Route* route, AgentMeta& meta, std:
     end_hooks(passed, meta, info, failed, begin);
     return failed;
   }
-  Task<Result<void>> task = invoke_or_refuse(route, meta, cmd, body, reply);
+  Task<Result<void>> task = invoke_or_refuse(route, meta, cmd, body, reply, turn);
   if (!task.ready()) return end_hooks_later(this, &info, &meta, std::move(task), begin);
   Result<void> result = std::move(task).operator co_await().await_resume();
   end_hooks(passed, meta, info, result, begin);

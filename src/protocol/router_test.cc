@@ -681,5 +681,74 @@ static_assert(parse_method_name("A_4294967295").cmd == 0xFFFF'FFFF);
 static_assert(parse_method_name("A_").fault == NameFault::kCommand);
 static_assert(parse_method_name("A_99999999999999999999999999").fault == NameFault::kCommand);
 
+// A handler that takes the player's turn lets the next message in when it likes.
+class TurnHandler {
+ public:
+  explicit TurnHandler(Loop& loop) : loop_(loop) {}
+
+  Task<Result<void>> Keep_20001(AgentMeta&, const Cancel&, Cancel&) {
+    co_await gate_.wait(loop_, Deadline::never());
+    co_return Result<void>();
+  }
+  Task<Result<void>> LetIn_20002(AgentMeta&, const Cancel&, Cancel&, Mailbox::Turn turn) {
+    turn.release();
+    co_await gate_.wait(loop_, Deadline::never());
+    co_return Result<void>();
+  }
+  Task<Result<void>> LetInAtEnd_20003(AgentMeta&, const Cancel&, Cancel&, Mailbox::Turn) {
+    co_await gate_.wait(loop_, Deadline::never());
+    co_return Result<void>();
+  }
+  Result<void> AtOnce_20004(AgentMeta&, const Cancel&, Cancel&, Mailbox::Turn) const { return {}; }
+  void open() { gate_.set(true); }
+
+  using Routes = protocol::Routes<&TurnHandler::Keep_20001, &TurnHandler::LetIn_20002, &TurnHandler::LetInAtEnd_20003,
+                                  &TurnHandler::AtOnce_20004>;
+
+ private:
+  Loop& loop_;
+  Completion<bool> gate_;
+};
+
+TEST(RouterTurn, IsReleasedByTheHandlerThatTakesIt) {
+  for (const std::uint32_t cmd : {20001u, 20002u, 20003u, 20004u}) {
+    Loop loop;
+    Mailbox mailbox(loop);
+    TurnHandler handler(loop);
+    Router router;
+    router.add_route(handler);
+    ASSERT_TRUE(router.start());
+    AgentMeta meta;
+    std::string reply;
+    {
+      std::optional<Mailbox::Turn> turn = mailbox.try_enter(7);
+      ASSERT_TRUE(turn);
+      Task<Result<void>> task = router.call(meta, cmd, "", reply, &*turn);
+      task.start();
+      EXPECT_EQ(task.ready(), cmd == 20004) << cmd;
+      EXPECT_EQ(mailbox.keys(), cmd == 20002 || cmd == 20004 ? 0u : 1u) << cmd;
+      handler.open();
+      for (int i = 0; i < 100 && !task.ready(); ++i) loop.poll();
+      ASSERT_TRUE(task.ready()) << cmd;
+      EXPECT_EQ(mailbox.keys(), cmd == 20001 || cmd == 20003 ? 1u : 0u) << cmd << ": until the call's Task goes";
+    }
+    EXPECT_EQ(mailbox.keys(), 0u) << cmd;
+  }
+}
+
+TEST(RouterTurn, OfNobodyWithoutAMailbox) {
+  Loop loop;
+  TurnHandler handler(loop);
+  Router router;
+  router.add_route(handler);
+  ASSERT_TRUE(router.start());
+  AgentMeta meta;
+  std::string reply;
+  Task<Result<void>> task = router.call(meta, 20004, "", reply);
+  task.start();
+  ASSERT_TRUE(task.ready());
+  EXPECT_TRUE(task.take());
+}
+
 }  // namespace
 }  // namespace mg::protocol

@@ -25,7 +25,9 @@
 #include "mg/meta/agent_meta.h"
 #include "mg/protocol/hook.h"
 #include "mg/protocol/message_pair.h"
+#include "mg/protocol/reply_to.h"
 #include "mg/protocol/routes.h"
+#include "mg/runtime/mailbox.h"
 #include "mg/runtime/task.h"
 
 namespace mg::protocol {
@@ -36,23 +38,6 @@ struct RouterOptions {
   int max_nesting = 100;                            // Of messages in a request.
   std::uint32_t max_kept_bytes = 64 * 1024;         // Messages that hold more are not used again.
   const Clock* clock = nullptr;                     // For hooks. The system's when null; must outlive the Router.
-};
-
-// Where a reply goes: asked once for the place of its octets, when their number is known.
-// Lifetime: what it refers to, until the call has ended.
-class ReplyTo {
- public:
-  // Gives `size` octets that may be written until the call has ended; null: there is no room.
-  using Grow = std::byte* (*)(void* context, std::size_t size);
-
-  ReplyTo(Grow grow, void* context) noexcept : grow_(grow), context_(context) {}
-  ReplyTo(std::string& text) noexcept : ReplyTo(append, &text) {}  // NOLINT: implicit. Appends to it.
-  std::byte* grow(std::size_t size) const { return grow_(context_, size); }
-
- private:
-  static std::byte* append(void* text, std::size_t size);
-  Grow grow_;
-  void* context_;
 };
 
 // Threads: add_route(), use() and start() before all else and on one thread; then const-shared, on every loop.
@@ -99,6 +84,7 @@ class Router {
   bool has(std::uint32_t cmd) const noexcept { return find(cmd) != nullptr; }
 
   // Calls the handler of `cmd` with `body`; its reply goes to `reply`, nothing if it is empty or the call fails.
+  // `turn`, the player's, is moved to a handler that takes one, before this function returns; else it is left alone.
   // The body is read before this function returns; `meta` and what `reply` refers to must live until the Task ends.
   // Errors: kNotFound    "not found protocol N"
   //         kUnknown     the body is no message of the request's type ("unexpected EOF" when it is cut short)
@@ -106,16 +92,18 @@ class Router {
   //         kServer      the handler threw (detail is what()), or its reply is over max_reply_bytes
   //         kUnavailable not started, or `reply` has no room
   //         else what the handler or a hook gave; a code of 0 or less becomes kUnknown, for it would mean success
-  Task<Result<void>> call(AgentMeta& meta, std::uint32_t cmd, std::string_view body, const ReplyTo& reply) const {
+  Task<Result<void>> call(AgentMeta& meta, std::uint32_t cmd, std::string_view body, const ReplyTo& reply,
+                          Mailbox::Turn* turn = nullptr) const {
     const Route* route = find(cmd);
     if (!route || !hooks_.empty()) [[unlikely]]
-      return call_slowly(route, meta, cmd, body, reply);
-    return route->invoke(*this, *route, meta, body, reply);
+      return call_slowly(route, meta, cmd, body, reply, turn);
+    return route->invoke(*this, *route, meta, body, reply, turn);
   }
 
  private:
   struct Route {
-    using Invoke = Task<Result<void>> (*)(const Router&, const Route&, AgentMeta&, std::string_view, const ReplyTo&);
+    using Invoke = Task<Result<void>> (*)(const Router&, const Route&, AgentMeta&, std::string_view, const ReplyTo&,
+                                          Mailbox::Turn*);
     using Make = MessagePair* (*)();
     std::uint32_t cmd = 0;
     std::uint32_t index = 0;
@@ -154,7 +142,7 @@ class Router {
 
   template <class Handler, auto kMethod>
   static Task<Result<void>> invoke(const Router& router, const Route& route, AgentMeta& meta, std::string_view body,
-                                   const ReplyTo& reply) {
+                                   const ReplyTo& reply, Mailbox::Turn* turn) {
     using Traits = detail::MethodTraits<decltype(kMethod)>;
     Lease pair = router.take(route);
     if (auto read = router.read(*pair, body); !read) [[unlikely]]
@@ -162,13 +150,20 @@ class Router {
     const auto& request = static_cast<const typename Traits::Request&>(*pair->request);
     auto& answer = static_cast<typename Traits::Reply&>(*pair->reply);
     Handler& handler = *static_cast<Handler*>(route.handler);
+    const auto run = [&] {
+      if constexpr (Traits::kTurn) {
+        return (handler.*kMethod)(meta, request, answer, turn ? std::move(*turn) : Mailbox::Turn());
+      } else {
+        return (handler.*kMethod)(meta, request, answer);
+      }
+    };
     try {
       if constexpr (Traits::kTask) {
-        Task<Result<void>> task = (handler.*kMethod)(meta, request, answer);
+        Task<Result<void>> task = run();
         if (!task.ready()) return finish_later(std::move(pair), std::move(task), reply);
         return router.finish(*pair, std::move(task).operator co_await().await_resume(), reply);
       } else {
-        return router.finish(*pair, (handler.*kMethod)(meta, request, answer), reply);
+        return router.finish(*pair, run(), reply);
       }
     } catch (...) {
       return error_of(std::current_exception());
@@ -193,9 +188,9 @@ class Router {
   static Task<Result<void>> finish_later(Lease pair, Task<Result<void>> task, ReplyTo reply);
   static std::unexpected<Error> error_of(std::exception_ptr exception);
   Task<Result<void>> call_slowly(const Route* route, AgentMeta& meta, std::uint32_t cmd, std::string_view body,
-                                 ReplyTo reply) const;
+                                 ReplyTo reply, Mailbox::Turn* turn) const;
   Task<Result<void>> invoke_or_refuse(const Route* route, AgentMeta& meta, std::uint32_t cmd, std::string_view body,
-                                      ReplyTo reply) const;
+                                      ReplyTo reply, Mailbox::Turn* turn) const;
   static Task<Result<void>> end_hooks_later(const Router* router, const RouteInfo* info, AgentMeta* meta,
                                             Task<Result<void>> task, Clock::TimePoint begin);
   void end_hooks(std::size_t passed, const AgentMeta& meta, const RouteInfo& info, const Result<void>& result,

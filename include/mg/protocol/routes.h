@@ -8,6 +8,8 @@
 //   };
 //
 // The number after the one underscore is the command. A method is declared before the line that lists it.
+// A method with a fourth parameter, Mailbox::Turn, is given the player's turn: the player's next message is let in when
+// it releases the turn or its Task goes, whichever comes first. All others have the player to themselves to their end.
 #pragma once
 
 #include <google/protobuf/message_lite.h>
@@ -21,6 +23,7 @@
 
 #include "mg/base/error.h"
 #include "mg/meta/agent_meta.h"
+#include "mg/runtime/mailbox.h"
 #include "mg/runtime/task.h"
 
 namespace mg::protocol {
@@ -93,8 +96,9 @@ template <class T>
 concept ProtobufMessage =
     std::derived_from<T, google::protobuf::MessageLite> && !std::is_abstract_v<T> && !std::is_const_v<T>;
 
-template <class Return, class Request_, class Reply_>
+template <class Return, class Request_, class Reply_, bool kTurn_ = false>
 struct MethodShape {
+  static constexpr bool kTurn = kTurn_;
   static constexpr bool kTask = std::same_as<Return, Task<Result<void>>>;
   static constexpr bool kFits =
       (kTask || std::same_as<Return, Result<void>>) && ProtobufMessage<Request_> && ProtobufMessage<Reply_>;
@@ -109,11 +113,13 @@ struct MethodTraits {
 template <class R, class C, class A, class B>
 struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&)> : MethodShape<R, A, B> {};
 template <class R, class C, class A, class B>
-struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&) const> : MethodShape<R, A, B> {};
-template <class R, class C, class A, class B>
-struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&) noexcept> : MethodShape<R, A, B> {};
-template <class R, class C, class A, class B>
-struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&) const noexcept> : MethodShape<R, A, B> {};
+struct MethodTraits<R (C::*)(AgentMeta&, const A&, B&, Mailbox::Turn)> : MethodShape<R, A, B, true> {};
+template <class R, class C, class... A>
+struct MethodTraits<R (C::*)(A...) const> : MethodTraits<R (C::*)(A...)> {};
+template <class R, class C, class... A>
+struct MethodTraits<R (C::*)(A...) noexcept> : MethodTraits<R (C::*)(A...)> {};
+template <class R, class C, class... A>
+struct MethodTraits<R (C::*)(A...) const noexcept> : MethodTraits<R (C::*)(A...)> {};
 
 // Whether a method, of whatever class, is a handler of these messages.
 template <auto kMethod, class Request, class Reply>
@@ -134,12 +140,16 @@ constexpr bool check_method() {
                 "handler method: its name must have exactly one '_', between a name and its command: Login_10001");
   static_assert(fault != NameFault::kCommand,
                 "handler method: its command, the part after '_', must be a decimal number up to 4294967295");
-  static_assert(Traits::kFits,
-                "handler method: its form must be Result<void> or Task<Result<void>> "
-                "Name_<cmd>(AgentMeta&, const Request&, Reply&), where Request and Reply are protobuf messages");
+  static_assert(
+      Traits::kFits,
+      "handler method: its form must be Result<void> or Task<Result<void>> "
+      "Name_<cmd>(AgentMeta&, const Request&, Reply&[, Mailbox::Turn]), where Request and Reply are protobuf messages");
   if constexpr (Traits::kFits) {
-    constexpr bool own = std::is_invocable_v<decltype(kMethod), Handler&, AgentMeta&, const typename Traits::Request&,
-                                             typename Traits::Reply&>;
+    using Request = typename Traits::Request;
+    using Reply = typename Traits::Reply;
+    constexpr bool own =
+        std::is_invocable_v<decltype(kMethod), Handler&, AgentMeta&, const Request&, Reply&> ||
+        std::is_invocable_v<decltype(kMethod), Handler&, AgentMeta&, const Request&, Reply&, Mailbox::Turn>;
     static_assert(own, "handler class: it lists a method of another class, or a const handler one that is not const");
     return own && fault == NameFault::kNone;
   }

@@ -83,6 +83,7 @@ class Mailbox final : private Flushable {
 // Having the turn of a key; its end lets the next one in.
 class [[nodiscard]] Mailbox::Turn {
  public:
+  Turn() noexcept : mailbox_(nullptr), key_(0) {}  // Of nobody.
   Turn(Turn&& other) noexcept : mailbox_(std::exchange(other.mailbox_, nullptr)), key_(other.key_) {}
   Turn& operator=(Turn&& other) noexcept {
     if (this != &other) {
