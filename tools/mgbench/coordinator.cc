@@ -103,9 +103,9 @@ class Run {
       conclude(at_start, edge());
     } else {
       const auto wanted = static_cast<std::uint64_t>(options_.connections);
-      wait("connect", [this, wanted] { return control_.sum(&Counters::settled) == wanted; });
+      wait("connect", [this, wanted] { return control_.sum(&Counters::settled) >= wanted; });
       result_.connect_s = static_cast<double>(now_ns() - begin) / 1e9;
-      if (control_.sum(&Counters::open) != 0 && interrupted == 0) measure();
+      if (some_left() && interrupted == 0) measure();
     }
     end();
     return {};
@@ -219,6 +219,8 @@ class Run {
             .broadcasts = control_.broadcasts.load(std::memory_order_relaxed)};
   }
 
+  bool some_left() const { return options_.reconnect || control_.sum(&Counters::open) != 0; }
+
   bool all_finished() const {
     for (const Counters* one : control_.counters) {
       if (!one->finished.load(std::memory_order_relaxed)) return false;
@@ -238,7 +240,7 @@ class Run {
 
   void hold(const char* what, std::chrono::nanoseconds time) {
     const std::int64_t until = now_ns() + time.count();
-    while (interrupted == 0 && control_.sum(&Counters::open) != 0) {
+    while (interrupted == 0 && some_left()) {
       const std::int64_t now = now_ns();
       progress(what, now);
       if (now >= until) return;

@@ -23,6 +23,7 @@ constexpr int kMaxInProgress = 256;             // Connects at once: stays below
 constexpr std::size_t kMaxOutstanding = 32768;  // Of one connection: half the serials.
 constexpr std::int64_t kTickNs = 100'000'000;
 constexpr std::int64_t kBroadcastTimeoutNs = 5'000'000'000;
+constexpr std::int64_t kPauseNs = 200'000'000;  // Before a connection comes back.
 
 std::uint64_t bump(std::atomic<std::uint64_t>& counter, std::int64_t by = 1) {
   // One writer: no locked instruction.
@@ -48,6 +49,7 @@ class TimeRing {
     if (size_ == times_.size()) grow();
     times_[(from_ + size_++) & (times_.size() - 1)] = time;
   }
+  std::int64_t front() const { return times_[from_]; }
   std::int64_t pop() {
     const std::int64_t time = times_[from_];
     from_ = (from_ + 1) & (times_.size() - 1);
@@ -121,6 +123,7 @@ struct Engine::Connection {
   std::array<char, kTagSize> tag{};
   SSL* ssl = nullptr;
   std::int64_t started_ns = 0;
+  std::int64_t not_before_ns = 0;  // Of the next attempt.
   TimeRing sent;
   std::string in;     // The start of a packet that has not come whole.
   std::string out;    // What the socket did not take.
@@ -217,7 +220,7 @@ std::int64_t Engine::next_wake(std::int64_t now) const {
   if (!to_start_.empty() && in_progress_ < kMaxInProgress && phase_ <= Phase::kMeasure) {
     const double per_s = options_.ramp / options_.threads;
     at = per_s <= 0
-             ? now
+             ? std::min(at, std::max(now, to_start_.front()->not_before_ns))
              : std::min(at, ramp_from_ + static_cast<std::int64_t>(static_cast<double>(ramp_started_) * 1e9 / per_s));
   }
   if (loading && options_.open_loop()) {
@@ -232,9 +235,10 @@ std::int64_t Engine::next_wake(std::int64_t now) const {
 // ---- connecting -------------------------------------------------------------------------------------------------
 
 void Engine::start_due(std::int64_t now) {
-  if (phase_ != Phase::kConnect && !(phase_ == Phase::kMeasure && options_.mode == Mode::kChurn)) return;
+  if (phase_ != Phase::kConnect && !(phase_ <= Phase::kMeasure && comes_back())) return;
   const double per_s = options_.ramp / options_.threads;
   for (int burst = 0; burst < 64 && !to_start_.empty() && in_progress_ < kMaxInProgress; ++burst) {
+    if (to_start_.front()->not_before_ns > now) return;
     if (per_s > 0) {
       const double due = static_cast<double>(now - ramp_from_) * per_s / 1e9;
       if (static_cast<double>(ramp_started_) > due) return;
@@ -280,9 +284,15 @@ void Engine::start(Connection& c, std::int64_t now) {
 
 void Engine::tick(std::int64_t now) {
   next_tick_ = now + kTickNs;
-  if (in_progress_ == 0 && leaving_ == 0) return;
+  if (in_progress_ == 0 && leaving_ == 0 && !options_.reconnect) return;
   for (Connection& c : connections_) {
-    if (c.state == State::kClosed || c.state == State::kOpen) continue;
+    if (c.state == State::kClosed) continue;
+    if (c.state == State::kOpen) {
+      if (options_.reconnect && !c.sent.empty() && now - c.sent.front() >= options_.timeout.count()) {
+        fail(c, Failure::kUnanswered, fmt::format("serial {}: neither a reply nor a close in time", c.expected));
+      }
+      continue;
+    }
     if (now - c.started_ns < options_.timeout.count()) continue;
     constexpr std::array<const char*, 8> kWhat{
         "",           "connecting", "in the TLS handshake",   "in the upgrade", "for the login's reply",
@@ -346,6 +356,9 @@ void Engine::logged_in(Connection& c) {
   bump(counters_.open);
   if (options_.mode != Mode::kChurn) {
     bump(counters_.settled);
+    if (phase_ == Phase::kWarmup || phase_ == Phase::kMeasure) {  // It came back.
+      if (!options_.open_loop()) send_requests(c, options_.depth, now_);
+    }
     return;
   }
   latencies_.record(now_ - c.started_ns);
@@ -695,8 +708,9 @@ void Engine::leave(Connection& c) {
 }
 
 void Engine::cycle_ended(Connection& c, bool well) {
-  if (options_.mode != Mode::kChurn || phase_ > Phase::kMeasure) return;
+  if (!comes_back() || phase_ > Phase::kMeasure) return;
   if (well) bump(counters_.done);
+  if (options_.reconnect) c.not_before_ns = now_ + kPauseNs;
   to_start_.push_back(&c);
 }
 

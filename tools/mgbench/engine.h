@@ -155,6 +155,7 @@ class Engine {
   void close(Connection& c, bool reset);
   void cycle_ended(Connection& c, bool well);
   bool fails_quietly() const { return phase_ == Phase::kLeave || phase_ == Phase::kStop; }
+  bool comes_back() const { return options_.mode == Mode::kChurn || options_.reconnect; }
 
   const Options& options_;
   const Target& target_;

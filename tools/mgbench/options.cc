@@ -100,6 +100,9 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
       ->check(CLI::Range(0, 250));
   cli.add_option("--leave", leave, "close (politely) | rst; default close, in churn mode rst")
       ->check(CLI::IsMember({"close", "rst"}));
+  cli.add_flag(
+      "--reconnect", options.reconnect,
+      "echo: a connection that fails, or whose reply does not come within --timeout, is counted and comes back");
   cli.add_option("--pid", options.pids, "process ids of the server, comma list")->delimiter(',')->type_name("PID");
   cli.add_option("--account", options.account, "connection n logs in as ACCOUNTn");
   cli.add_option("--token_secret", options.token_secret, "secret that signs the login tokens")
@@ -119,6 +122,9 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
     cli.parse(argc, argv);
     if (options.open_loop() && options.mode != Mode::kEcho) {
       throw CLI::ValidationError("--rate", "only --mode echo has an open loop");
+    }
+    if (options.reconnect && (idle || options.mode != Mode::kEcho)) {
+      throw CLI::ValidationError("--reconnect", "only connections of --mode echo come back");
     }
   } catch (const CLI::ParseError& error) {
     return cli.exit(error) == 0 ? 0 : 2;

@@ -35,6 +35,7 @@ struct Options {
   std::chrono::nanoseconds period{std::chrono::milliseconds(100)};  // Broadcast: from one to the next
   std::chrono::nanoseconds timeout{std::chrono::seconds(10)};       // Of connecting and logging in, and of a reply
   std::optional<Leave> leave;                                       // Default: reset in churn mode, else close
+  bool reconnect = false;  // Echo: a connection that fails is counted and comes back
   bool login = true;
   bool role = false;  // After the login, create and select a role; broadcast mode always does
   std::string token_secret = "microgame-demo";
