@@ -10,7 +10,6 @@ namespace mg::formula::detail {
 namespace {
 
 using U128 = unsigned __int128;
-using I128 = __int128;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -129,65 +128,62 @@ Wide decimal_of(double x) {
 
 // ---- + by the decimals' distance from the doubles: operands of middling size ------------------------------------
 
-constexpr int kMostDecimals = 19;
-constexpr std::array<std::uint64_t, kMostDecimals + 1> kTens = [] {
-  std::array<std::uint64_t, kMostDecimals + 1> tens{1};
-  for (std::size_t i = 1; i < tens.size(); ++i) tens[i] = tens[i - 1] * 10;
-  return tens;
-}();
-// 2^11 / 10^k.
-constexpr std::array<double, kMostDecimals + 1> kUnitsOfTens = [] {
-  std::array<double, kMostDecimals + 1> units{};
-  for (std::size_t i = 0; i < units.size(); ++i) units[i] = 2048.0 / static_cast<double>(kTens[i]);
-  return units;
-}();
-
-constexpr int kLeastExponent = -16;  // 2^-16 <= |x| < 2^52
+constexpr int kLeastExponent = -11;  // 2^-11 <= |x| < 2^52
 constexpr int kMostExponent = 51;
-// By the exponent of x: the most decimals with which any |x| < 2^(e+1) has at most 15 digits.
-constexpr auto kDecimals = [] {
-  std::array<std::int8_t, kMostExponent - kLeastExponent + 1> out{};
-  for (int e = kLeastExponent; e <= kMostExponent; ++e) {
-    double limit = 1;
-    for (int i = 0; i < e + 1; ++i) limit *= 2;
-    for (int i = 0; i > e + 1; --i) limit /= 2;
-    int k = 0;
-    while (k < kMostDecimals && limit * static_cast<double>(kTens[static_cast<std::size_t>(k + 1)]) <= 1e15) ++k;
-    out[static_cast<std::size_t>(e - kLeastExponent)] = static_cast<std::int8_t>(k);
+
+// How x with a given exponent is scaled to v = |x| * 10^k, k so that an ulp is more than 1 and at most 10: then an
+// integer reads back as x, and at most one multiple of ten.
+struct Scale {
+  std::uint64_t tens;  // 10^k
+  double half_ulp;     // Of x, in units of v.
+  double units;        // One of v, in units of the last bit of x as a 64-bit number (2^-11 ulp).
+};
+constexpr auto kScales = [] {
+  std::array<Scale, kMostExponent - kLeastExponent + 1> out{};
+  for (int exponent = kLeastExponent; exponent <= kMostExponent; ++exponent) {
+    const double ulps = static_cast<double>(std::uint64_t{1} << (52 - exponent));  // To one.
+    std::uint64_t tens = 1;
+    while (static_cast<double>(tens) <= ulps) tens *= 10;
+    out[static_cast<std::size_t>(exponent - kLeastExponent)] = {tens, static_cast<double>(tens) / ulps / 2,
+                                                                2048 * ulps / static_cast<double>(tens)};
   }
   return out;
 }();
 
-// What the shortest decimal of x, rounded to 64 bits, is more than x. Exact, or false: not decided here.
-bool decimal_rest(double x, double& rest) {
+constexpr double power_of_two(int exponent) {
+  return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
+}
+
+// By how much the shortest decimal of x, rounded to 64 bits, is more than x. Sets `unsure` if that is too close to
+// call. Requires: x is 0 or of middling size. No branches: which digits an x has is chance.
+double decimal_rest(double x, bool& unsure) {
   const auto bits = std::bit_cast<std::uint64_t>(x);
   const int exponent = static_cast<int>(bits >> 52 & 0x7ff) - 1023;
-  const std::uint64_t fraction = bits & ((std::uint64_t{1} << 52) - 1);
-  rest = 0;
-  if (exponent < kLeastExponent || exponent > kMostExponent) return x == 0;
-  if (fraction == 0) return true;  // 2^-16 has 12 digits: its own shortest text.
-  const std::uint64_t mantissa = fraction | std::uint64_t{1} << 52;
-  const int shift = 52 - exponent;  // |x| = mantissa / 2^shift, an ulp is 2^-shift. 1..68.
-  const U128 half = U128{1} << (shift - 1);
-  int k = kDecimals[static_cast<std::size_t>(exponent - kLeastExponent)];
-  // With 15 digits at most one decimal reads back as x; with 16 and 17 the nearest of them is the shortest.
-  for (const int last = std::min(k + 3, kMostDecimals); k <= last; ++k) {
-    const std::uint64_t tens = kTens[static_cast<std::size_t>(k)];
-    const U128 scaled = U128{mantissa} * tens;
-    const U128 nearest = ((scaled + half) >> shift) << shift;
-    const I128 over = static_cast<I128>(scaled) - static_cast<I128>(nearest);  // x is more by over / tens ulp.
-    const U128 size = static_cast<U128>(over < 0 ? -over : over);
-    if (size * 2 > tens) continue;                       // Outside half an ulp: reads back as a neighbour.
-    if (size * 2 == tens || size == half) return false;  // On the edge, or two texts are equally near.
-    const double units =
-        -static_cast<double>(static_cast<std::int64_t>(over)) * kUnitsOfTens[static_cast<std::size_t>(k)];
-    const double whole = nearest_whole(units);             // In units of a 64-bit mantissa, 2^-11 ulp.
-    if (std::abs(units - whole) > 0.499999) return false;  // Rounds either way: decided exactly.
-    rest = whole * std::bit_cast<double>(static_cast<std::uint64_t>(exponent - 52 - 11 + 1023) << 52);
-    if (bits >> 63 != 0) rest = -rest;
-    return true;
-  }
-  return false;
+  const std::uint64_t mantissa = (bits & ((std::uint64_t{1} << 52) - 1)) | std::uint64_t{1} << 52;
+  const Scale& scale = kScales[static_cast<std::size_t>(exponent - kLeastExponent)];
+  const int shift = 52 - exponent;  // |x| = mantissa / 2^shift; 1..63.
+  const U128 scaled = U128{mantissa} * scale.tens;
+  const auto whole = static_cast<std::uint64_t>(scaled >> shift);
+  const std::uint64_t fraction = static_cast<std::uint64_t>(scaled) & ((std::uint64_t{1} << shift) - 1);
+  // v is more than a multiple of ten by `over`, or than the nearest one by `over_ten`; than the nearest integer by
+  // over_one.
+  const double over = static_cast<double>(static_cast<std::int64_t>(whole % 10)) +
+                      static_cast<double>(static_cast<std::int64_t>(fraction)) * power_of_two(-shift);
+  const double over_ten = over < 5 ? over : over - 10;
+  const double over_one = over - nearest_whole(over);
+  const bool by_ten = std::abs(over_ten) < scale.half_ulp;  // The shorter text reads back as x.
+  const double chosen = by_ten ? over_ten : over_one;
+  const double units = chosen * -scale.units;
+  const double rounded = nearest_whole(units);
+  constexpr double kClose = 1e-9;  // The sums above are exact to 1e-15, the units to 1e-11.
+  unsure |= std::abs(std::abs(over_ten) - scale.half_ulp) < kClose;
+  unsure |= !by_ten && std::abs(over_one) > 0.5 - kClose;
+  unsure |= std::abs(units - rounded) > 0.5 - kClose;
+  return std::copysign(1.0, x) * rounded * power_of_two(exponent - 52 - 11);
+}
+
+bool is_middling(double x) {
+  return std::abs(x) >= power_of_two(kLeastExponent) && std::abs(x) < power_of_two(kMostExponent + 1);
 }
 
 }  // namespace
@@ -219,9 +215,12 @@ double add_exact(double a, double b) {
 
 double add_rare(double a, double b) {
   const double sum = a + b;
-  double rest_a = 0;
-  double rest_b = 0;
-  if (std::abs(sum) > 0 && decimal_rest(a, rest_a) && decimal_rest(b, rest_b)) {
+  const bool whole_a = nearest_whole(a) == a && std::abs(a) < 0x1p51;
+  const bool whole_b = nearest_whole(b) == b && std::abs(b) < 0x1p51;
+  if (sum != 0 && (whole_a || is_middling(a)) && (whole_b || is_middling(b))) {
+    bool unsure = false;
+    const double rest_a = whole_a ? 0 : decimal_rest(a, unsure);
+    const double rest_b = whole_b ? 0 : decimal_rest(b, unsure);
     // sum + error is a + b exactly; with the rests it is the sum of both texts, but for the last roundings.
     const double b_part = sum - a;
     const double error = (a - (sum - b_part)) + (b - b_part);
@@ -229,7 +228,7 @@ double add_rare(double a, double b) {
     const double doubt = std::abs(sum) * 0x1p-63 + (std::abs(a) + std::abs(b)) * 0x1p-100;
     const double low = sum + (more - doubt);
     const double high = sum + (more + doubt);
-    if (low == high) return low;
+    if (low == high && !unsure) return low;
   }
   return add_exact(a, b);
 }

@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "base/escape.h"
+
 namespace mg::formula::detail {
 namespace {
 
@@ -40,7 +42,7 @@ Result<> check_options(const Options& options) {
   std::set<std::string_view> seen;
   for (const std::string& name : options.variables) {
     if (!is_variable_name(name)) {
-      return fail(code::kInvalid, "variable \"{}\": a name has letters, digits and _, and no digit first", name);
+      return fail(code::kInvalid, "variable {}: a name has letters, digits and _, and no digit first", quote(name));
     }
     if (find_constant(name) != nullptr) return fail(code::kInvalid, "variable \"{}\": the name is a constant's", name);
     if (is_function(options, name)) return fail(code::kInvalid, "variable \"{}\": the name is a function's", name);
@@ -122,7 +124,7 @@ CallShape Builder::begin_call(std::string_view name, bool use) {
         return shape;
       }
       call.begin = here();
-      emit({Op::kLazyCall});
+      emit({.op = Op::kLazyCall});
       call.first = static_cast<std::uint32_t>(memory_.blocks.size());
       call.outer_shelter = std::exchange(shelter_, 0);
       begin_block();
@@ -150,7 +152,7 @@ void Builder::end_argument() {
     return;
   }
   pop();
-  emit({Op::kReturn});
+  emit({.op = Op::kReturn});
   begin_block();  // Of the next argument, if there is one.
 }
 
@@ -172,7 +174,7 @@ void Builder::end_call(std::size_t count) {
     } else {
       for (std::size_t i = 0; i < count; ++i) pop();
       site.first = call.first;
-      emit({Op::kCall, Space::kConstant, index});
+      emit({.op = Op::kCall, .index = index});
     }
     code_.calls.push_back(std::move(site));
     push_accumulator();
@@ -219,7 +221,7 @@ void Builder::binary(char op) {
 
 void Builder::finish() {
   load(pop());
-  emit({Op::kReturn});
+  emit({.op = Op::kReturn});
   if (code_.shelters.empty()) {
     code_.shelter_of.clear();
   } else {
@@ -245,16 +247,16 @@ Instruction Builder::with(Op op, const Value& operand) {
   switch (operand.kind) {
     case Value::Kind::kConstant:
       code_.constants.push_back(operand.constant);
-      return {op, Space::kConstant, static_cast<std::uint32_t>(code_.constants.size() - 1)};
+      return {.op = op, .space = Space::kConstant, .index = static_cast<std::uint32_t>(code_.constants.size() - 1)};
     case Value::Kind::kVariable:
       if (code_.used.size() <= operand.index) code_.used.resize(operand.index + 1);
       code_.used[operand.index] = true;
-      return {op, Space::kVariable, operand.index};
+      return {.op = op, .space = Space::kVariable, .index = operand.index};
     case Value::Kind::kTemporary:
     case Value::Kind::kAccumulator:
       break;
   }
-  return {op, Space::kTemporary, operand.index};
+  return {.op = op, .space = Space::kTemporary, .index = operand.index};
 }
 
 void Builder::emit(Instruction instruction) {
@@ -269,7 +271,7 @@ void Builder::free_accumulator() {
   if (in_accumulator_ == kNowhere) return;
   memory_.values[in_accumulator_] = {Value::Kind::kTemporary, 0, temporaries_};
   in_accumulator_ = kNowhere;
-  emit({Op::kStore, Space::kTemporary, temporaries_++});
+  emit({.op = Op::kStore, .space = Space::kTemporary, .index = temporaries_++});
   code_.temporaries = std::max(code_.temporaries, temporaries_);
 }
 
@@ -286,7 +288,7 @@ void Builder::unary(Op op) {
     if (!is_fault(op, value.constant, 0, result)) return number(result);
   }
   load(value);
-  emit({op});
+  emit({.op = op});
   push_accumulator();
 }
 
@@ -298,7 +300,9 @@ void Builder::binary(Op op, Op swapped) {
     if (!is_fault(op, left.constant, right.constant, result)) return number(result);
   }
   if (right.kind == Value::Kind::kAccumulator) {
-    emit(with(swapped, left));
+    Instruction instruction = with(swapped, left);
+    instruction.swapped = swapped == op;
+    emit(instruction);
   } else {
     load(left);
     emit(with(op, right));

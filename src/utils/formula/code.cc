@@ -2,7 +2,10 @@
 
 #include <cmath>
 #include <exception>
+#include <limits>
+#include <memory>
 #include <numbers>
+#include <optional>
 #include <utility>
 
 #include "utils/formula/arithmetic.h"
@@ -161,6 +164,8 @@ double Machine::run_from(std::uint32_t begin) {
       case Op::kStore:
         temporaries_[in.index] = acc;
         continue;
+      case Op::kReturn:
+        return acc;
       case Op::kAdd:
         result = add(acc, x());
         break;
@@ -197,42 +202,45 @@ double Machine::run_from(std::uint32_t begin) {
       case Op::kMin:
         acc = minimum(acc, x());
         continue;
-      case Op::kCall:
-        acc = call(code_.calls[in.index], false);
-        if (!failed()) [[likely]]
-          continue;
+      case Op::kAbs:
+        acc = std::abs(acc);
+        continue;
+      case Op::kSqrt:
+        acc = std::sqrt(acc);
+        continue;
+      case Op::kNegate:
+        result = subtract(0, acc);
         break;
+      case Op::kCall:
       case Op::kLazyCall: {
         const CallSite& site = code_.calls[in.index];
-        acc = call(site, true);
-        if (!failed()) [[likely]] {
-          at = first + site.after - 1;
-          continue;
-        }
-        break;
+        acc = call(site, in.op == Op::kLazyCall);
+        result = std::numeric_limits<double>::quiet_NaN();
+        if (failed()) [[unlikely]]
+          break;
+        if (in.op == Op::kLazyCall) at = first + site.after - 1;
+        continue;
       }
-      case Op::kReturn:
-        return acc;
       default:
-        result = apply_unary(in.op, acc);
-        break;
-    }
-    if (!failed()) [[likely]] {
-      if (!std::isnan(result)) [[likely]] {
-        acc = result;
+        acc = apply_unary(in.op, acc);
         continue;
-      }
-      const bool two = in.op < Op::kNegate;
-      const double other = two ? x() : 0;
-      if (!is_fault(in.op, acc, other, result)) {
-        acc = result;
-        continue;
-      }
-      fault_ = fault_of(in.op, acc, other);
     }
+    if (result == result) [[likely]] {  // Not NaN.
+      acc = result;
+      continue;
+    }
+    if (!failed() && !is_fault(in.op, acc, in.op < Op::kNegate ? x() : 0, result)) {
+      acc = result;
+      continue;
+    }
+    if (!failed()) {
+      fault_ = fault_of(in.op, acc, in.op < Op::kNegate ? x() : 0);
+      if (in.swapped) std::swap(fault_.left, fault_.right);
+    }
+    // To the end of the innermost noerr around, if there is one.
     const std::uint32_t shelter = code_.shelter_of.empty() ? 0 : code_.shelter_of[static_cast<std::size_t>(at - first)];
     if (shelter == 0) return 0;
-    fault_ = {};
+    fault_.kind = FaultKind::kNone;
     error_.reset();
     acc = 0;
     at = first + code_.shelters[shelter - 1].end - 1;
@@ -254,8 +262,8 @@ double Machine::call(const CallSite& site, bool lazy) {
     result = fail(code::kUnknown, "function `{}` threw", site.function->name);
   }
   if (*result) return **result;
-  fault_ = {.kind = FaultKind::kFunction};
-  error_ = std::move(result->error());
+  fault_.kind = FaultKind::kFunction;
+  error_ = std::make_unique<Error>(std::move(result->error()));
   return 0;
 }
 

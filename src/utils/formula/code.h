@@ -12,7 +12,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -62,6 +61,7 @@ enum class Space : std::uint8_t { kVariable, kConstant, kTemporary };
 struct Instruction {
   Op op;
   Space space = Space::kConstant;
+  bool swapped = false;  // x stands before acc in the text, which matters only to messages.
   std::uint32_t index = 0;
 };
 
@@ -129,7 +129,7 @@ class Machine {
   const double* values_;
   double* temporaries_ = nullptr;
   Fault fault_;
-  std::optional<Error> error_;  // Of FaultKind::kFunction.
+  std::unique_ptr<Error> error_;  // Of FaultKind::kFunction.
 };
 
 // A lazy call that is running: what Arguments looks at.

@@ -1,7 +1,7 @@
 #include "mg/utils/formula/formula.h"
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <limits>
 #include <utility>
 
@@ -50,6 +50,22 @@ Result<double> run(const Code& code, std::span<const double> values) {
   return value;
 }
 
+// As many as asked for, on the heap only when there are more than N.
+template <class T, std::size_t N>
+class SmallArray {
+ public:
+  explicit SmallArray(std::size_t size) : size_(size) {
+    if (size > N) many_.resize(size);
+  }
+  std::span<T> span() { return {size_ > N ? many_.data() : few_.data(), size_}; }
+  T& operator[](std::size_t i) { return span()[i]; }
+
+ private:
+  std::array<T, N> few_;
+  std::vector<T> many_;
+  std::size_t size_;
+};
+
 }  // namespace
 
 const std::vector<std::string>& Program::variables() const {
@@ -65,6 +81,57 @@ Result<double> Program::evaluate(std::span<const double> values) const {
     return fail(code::kInvalid, "formula wants {} values, got {}", code_->variables.size(), values.size());
   }
   return run(*code_, values);
+}
+
+Result<Batch> Program::evaluate_columns(std::span<const std::span<const double>> columns, std::span<double> out) const {
+  const Code& code = *code_;
+  if (columns.size() != code.variables.size()) {
+    return fail(code::kInvalid, "formula wants {} columns, got {}", code.variables.size(), columns.size());
+  }
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (columns[i].size() != out.size()) {
+      return fail(code::kInvalid, "column `{}` has {} rows, the output {}", code.variables[i], columns[i].size(),
+                  out.size());
+    }
+  }
+  Batch batch;
+  SmallArray<double, 16> row(columns.size());
+  const auto failed_at = [&](std::size_t index) {
+    out[index] = std::numeric_limits<double>::quiet_NaN();
+    if (batch.failed++ != 0) return;
+    // Once more for the error: a fault of a row is always the same.
+    for (std::size_t i = 0; i < columns.size(); ++i) row[i] = columns[i][index];
+    Machine machine(code, row.span());
+    machine.run();
+    batch.first_failed = index;
+    batch.error = machine.error();
+  };
+  if (!runs_in_blocks(code)) {
+    for (std::size_t index = 0; index < out.size(); ++index) {
+      for (std::size_t i = 0; i < columns.size(); ++i) row[i] = columns[i][index];
+      Machine machine(code, row.span());
+      out[index] = machine.run();
+      if (!machine.failed()) continue;
+      out[index] = std::numeric_limits<double>::quiet_NaN();
+      if (batch.failed++ != 0) continue;
+      batch.first_failed = index;
+      batch.error = machine.error();
+    }
+    return batch;
+  }
+  SmallArray<const double*, 16> starts(columns.size());
+  std::array<bool, kBlockRows> failed;
+  for (std::size_t begin = 0; begin < out.size(); begin += kBlockRows) {
+    const std::size_t count = std::min(kBlockRows, out.size() - begin);
+    for (std::size_t i = 0; i < columns.size(); ++i) starts[i] = columns[i].data() + begin;
+    const std::span flags(failed.data(), count);
+    run_rows(code, starts.span(), out.subspan(begin, count), flags);
+    if (std::ranges::find(flags, true) == flags.end()) continue;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (flags[i]) failed_at(begin + i);
+    }
+  }
+  return batch;
 }
 
 Result<Program> compile(std::string_view text, const Options& options) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/utf8.h"
+
 namespace mg::formula::detail {
 namespace {
 
@@ -93,8 +95,13 @@ Result<> tokenize(std::string_view text, const NameRule* rule, std::vector<Token
 }
 
 bool is_variable_name(std::string_view name) {
-  return !name.empty() && !is_digit(name[0]) &&
-         std::ranges::all_of(name, [](char c) { return is_letter(c) || is_digit(c) || is_beyond(c); });
+  if (name.empty() || is_digit(name[0])) return false;
+  for (std::size_t i = 0; i < name.size();) {
+    const utf8::Rune rune = utf8::decode_rune(name.substr(i));
+    if (!rune.valid || (rune.size == 1 && !is_letter(name[i]) && !is_digit(name[i]) && name[i] != '_')) return false;
+    i += rune.size;
+  }
+  return true;
 }
 
 std::string number_text(std::string_view token) {

@@ -67,7 +67,8 @@ class Program {
 
   // Row by row over columns: out[i] is the value for columns[0][i], columns[1][i], ...; NaN where it failed.
   // Requires: out overlaps no column. Errors: kInvalid  columns.size() or the length of one is not as wanted
-  // Cost: no allocation, as above; blocks of rows at a time when there is no noerr and no function of the user.
+  // Cost: no allocation, as above, up to 16 columns; in blocks of rows when there is no noerr and no function of the
+  // user.
   Result<Batch> evaluate_columns(std::span<const std::span<const double>> columns, std::span<double> out) const;
 
   explicit Program(std::shared_ptr<const detail::Code> code) : code_(std::move(code)) {}
