@@ -22,7 +22,7 @@ import sys
 import harness
 
 HERE = pathlib.Path(__file__).resolve().parent
-NOT_BENCHES = {"run", "harness", "profile", "smoke_test"}
+NOT_BENCHES = {"run", "harness", "profile", "smoke_test", "soak"}
 
 
 def benches():

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A cluster at half load with a fault every half minute: whatever happens, a client is answered, told or closed.
 
-    python3 tests/soak/soak.py --build build/release --minutes 30 [--every 30] [--seed N] [--report FILE]
+    python3 bench/soak.py --build build/release --minutes 30 [--every 30] [--seed N] [--report FILE]
 
 Two gates and two games with etcd and NATS, all on loopback. One load generator for each gate sends on a fixed schedule,
 checks that replies come in order, once each and with the right octets, and connects again when it is closed. A fault is
@@ -25,9 +25,7 @@ import tempfile
 import threading
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent.parent / "bench"))
-import harness  # noqa: E402
+import harness
 
 # What a client must never see; all else tells it that something went wrong.
 BROKEN = ("order", "payload", "unanswered", "protocol")
