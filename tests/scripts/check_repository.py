@@ -32,7 +32,8 @@ import tempfile
 # Layers, top to bottom: a module may include modules of lines above, and itself.
 LAYERS = [
     {"base"},
-    {"utils", "runtime"},
+    {"runtime"},
+    {"utils"},
     {"meta", "codec"},
     {"registry", "broker", "rpc", "protocol", "agent", "store", "web"},
     {"app"},  # and the adapters: PORTS' subfolders
@@ -40,7 +41,7 @@ LAYERS = [
 ]
 # Ports: src/<port>/<name>/ is an adapter, in the line of app. Adapters include neither app nor each other.
 PORTS = {"registry", "broker", "rpc", "agent", "store", "web"}
-ADAPTER_LINE = 4
+ADAPTER_LINE = 5
 # app wires the adapters together: the one arrow inside a line.
 SIDEWAYS = {("app", f"{port}/{adapter}") for port, adapter in (("registry", "local"), ("registry", "etcd"),
                                                               ("broker", "local"), ("broker", "nats"),
