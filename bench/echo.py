@@ -24,6 +24,8 @@ DEMO_ENV = {
 
 
 class Echo:
+    LOADS = LOADS
+
     def __init__(self, context, servers):
         self.context = context
         self.servers = servers
@@ -62,7 +64,7 @@ class Echo:
         runs, seconds = (3, "400ms") if self.context.quick else (7, "1s")
         limit, subject = self.limit(), self.subject()
         for scheme in ("tcp", "ws"):
-            for connections, depth, cpu_bar, rate_bar in LOADS:
+            for connections, depth, cpu_bar, rate_bar in self.LOADS:
                 name = f"{scheme} {connections}x{depth}"
                 if not self.context.wanted(name):
                     continue

@@ -40,6 +40,12 @@ void CommonFlags::add_to(Flags& flags) {
   flags.add("rpc_tls_key", &rpc_tls_key, "PEM file: its private key");
   flags.add("rpc_tls_ca", &rpc_tls_ca, "PEM file: who signs nodes' certificates; then callers must show one, too");
   flags.add("rpc_tls_server_name", &rpc_tls_server_name, "Name in nodes' certificates; empty: the host called");
+  flags.add("rpc_link", &rpc_link, "Calls between microgame nodes take the link, not gRPC: on or off",
+            {.check = [](const std::string& word) { return word == "on" || word == "off" ? "" : "on or off"; }});
+  flags.add("rpc_link_address", &rpc_link_address, "host:port of the link; empty: any port at the host of rpc_address");
+  flags.add("rpc_link_advertise", &rpc_link_advertise, "IP that others reach the link at; empty: as for rpc_advertise");
+  flags.add("rpc_link_secret", &rpc_link_secret, "What nodes must know to have links with each other; empty: nothing",
+            {.secret = true});
   flags.add("selector", &selector,
             "How calls choose among nodes: random, round_robin, least_pending, hash:<metadata key>; empty: random",
             {.check = [](const std::string& name) {

@@ -1,12 +1,15 @@
 #include "app/remote.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "mg/base/log.h"
 #include "mg/broker/nats/nats_broker.h"
 #include "mg/registry/etcd/etcd_registry.h"
 #include "mg/rpc/grpc/transport.h"
+#include "mg/rpc/link/link.h"
 #include "mg/rpc/local/network.h"
 
 namespace mg {
@@ -38,12 +41,45 @@ rpc::grpc::GrpcOptions grpc_options(const CommonFlags& flags) {
   return options;
 }
 
+// "10.0.0.7" of "10.0.0.7:80", "[::1]" of "[::1]:80".
+std::string host_of(const std::string& address) {
+  return address.substr(0, std::min(address.rfind(':'), address.size()));
+}
+
+// Whether calls may take the link; never without the TLS that the same flags want of gRPC.
+bool has_link(const CommonFlags& flags) {
+  if (flags.rpc_link == "off") return false;
+  const int files = !flags.rpc_tls_cert.empty() + !flags.rpc_tls_key.empty() + !flags.rpc_tls_ca.empty();
+  if (files == 3 || (files == 0 && !flags.rpc_tls)) return true;
+  log::warn("the link is off: over TLS it needs rpc_tls_cert, rpc_tls_key and rpc_tls_ca");
+  return false;
+}
+
+rpc::LinkOptions link_options(const CommonFlags& flags) {
+  rpc::LinkOptions options;
+  options.listen = flags.rpc_link_address.empty() ? host_of(flags.rpc_address) + ":0" : flags.rpc_link_address;
+  options.advertise = flags.rpc_link_advertise;
+  if (options.advertise.empty() && rpc::LinkNetwork::can_advertise(host_of(flags.rpc_advertise))) {
+    options.advertise = host_of(flags.rpc_advertise);
+  }
+  options.secret = flags.rpc_link_secret;
+  options.tls = {.cert_file = flags.rpc_tls_cert,
+                 .key_file = flags.rpc_tls_key,
+                 .ca_file = flags.rpc_tls_ca,
+                 .server_name = flags.rpc_tls_server_name};
+  return options;
+}
+
 // The transports of a process that others call: in one process without a socket, then the fastest that a node offers.
 Result<void> add_transports(Backends& backends, const CommonFlags& flags, Runtime& runtime) {
   std::vector<Loop*> loops;
   for (std::size_t i = 0; i < runtime.size(); ++i) loops.push_back(&runtime.loop(i));
   backends.transports.push_back(std::make_shared<rpc::LocalNetwork>(loops));
-  // The link between microgame nodes (docs/link.md) goes here.
+  if (has_link(flags)) {
+    auto link = rpc::LinkNetwork::make(loops, link_options(flags));
+    if (!link) return std::unexpected(std::move(link.error()));
+    backends.transports.push_back(std::move(*link));
+  }
   Result<std::unique_ptr<rpc::Transport>> grpc = rpc::grpc::make_transport(grpc_options(flags), loops);
   if (!grpc) return std::unexpected(std::move(grpc.error()));
   backends.transports.push_back(std::move(*grpc));

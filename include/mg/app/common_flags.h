@@ -38,8 +38,14 @@ struct CommonFlags {
   std::string rpc_tls_key;
   std::string rpc_tls_ca;           // Whose certificates count: nodes' and, when serving over TLS, callers' (mTLS).
   std::string rpc_tls_server_name;  // What nodes' certificates must name; empty: the host called.
-  std::string selector;             // mg/rpc/selector.h, picker_of().
-  std::string lang = "zh-cn";       // Of error texts, only when it is given (mg/utils/errors/language.h).
+  // The link between microgame nodes (docs/link.md), before gRPC: "on", or "off". With certificates it needs all three
+  // files, on every node, and is off when only some are given.
+  std::string rpc_link = "on";
+  std::string rpc_link_address;    // host:port; empty: any port at the host of rpc_address.
+  std::string rpc_link_advertise;  // IP that others are told; empty: that of rpc_advertise or of this machine.
+  std::string rpc_link_secret;     // The same on every node, 16 octets or more; empty: none is asked for.
+  std::string selector;            // mg/rpc/selector.h, picker_of().
+  std::string lang = "zh-cn";      // Of error texts, only when it is given (mg/utils/errors/language.h).
   std::string gops;
   std::string profile;
   std::string runtime = "local";

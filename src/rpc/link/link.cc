@@ -7,6 +7,7 @@
 
 #include "mg/base/check.h"
 #include "mg/base/random.h"
+#include "rpc/link/advertise.h"
 #include "rpc/link/caller.h"
 #include "rpc/link/node.h"
 #include "rpc/link/options.h"
@@ -146,6 +147,10 @@ std::unique_ptr<Route> LinkNetwork::open(const Node& node, EndpointName endpoint
   LoopPtr<Caller> link = state_->callers[loop.index()]->find_or_make(node.id, text, *place);
   Caller::Way& way = link->way(endpoint, caller);
   return std::make_unique<LinkRoute>(std::move(link), way);
+}
+
+bool LinkNetwork::can_advertise(std::string_view text) {
+  return !text.empty() && link::advertised_ip(text, "").has_value();
 }
 
 LinkStats LinkNetwork::stats() const {

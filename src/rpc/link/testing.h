@@ -79,7 +79,7 @@ class LinkTest : public ::testing::Test {
     };
     loop_.post_always([&] { spawn(Run::stop(*served_, Deadline::after(clock_, time), done)); });
     until([&] {
-      clock_.advance(std::chrono::milliseconds(1));
+      clock_.advance(std::chrono::milliseconds(50));
       return done.has_value();
     });
     return *done;

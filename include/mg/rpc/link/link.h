@@ -78,6 +78,9 @@ class LinkNetwork final : public Transport {
 
   LinkStats stats() const;
 
+  // Whether `text` is an IP, as LinkOptions::advertise must be.
+  static bool can_advertise(std::string_view text);
+
   class State;
 
  private:
