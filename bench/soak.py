@@ -26,6 +26,7 @@ import threading
 import time
 
 import harness
+from cluster import free_port
 
 # What a client must never see; all else tells it that something went wrong.
 BROKEN = ("order", "payload", "unanswered", "protocol")
@@ -33,12 +34,6 @@ WARM_S = 300       # After this long memory must be flat.
 SETTLED_S = 60     # How long a process runs before its memory counts.
 RSS_BAND = 0.05
 CONNECTIONS = 100
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Part:
