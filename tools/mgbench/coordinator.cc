@@ -150,6 +150,7 @@ class Run {
     const Edge from = edge();
     hold("measure", options_.duration);
     if (broadcast) settle();
+    control_.measure_until_ns.store(now_ns(), std::memory_order_relaxed);
     const Edge to = edge();
     conclude(from, to);
     result_.loaded = observe(options_.pids);
@@ -168,6 +169,9 @@ class Run {
   }
 
   bool quiet() const {
+    for (const Counters* one : control_.counters) {
+      if (!one->draining.load(std::memory_order_acquire)) return false;
+    }
     if (options_.mode != Mode::kBroadcast) return control_.sum(&Counters::outstanding) == 0;
     return control_.sum(&Counters::pushes) >= control_.expected_pushes.load(std::memory_order_relaxed);
   }

@@ -21,6 +21,7 @@ namespace {
 
 constexpr int kMaxInProgress = 256;             // Connects at once: stays below any listen backlog.
 constexpr std::size_t kMaxOutstanding = 32768;  // Of one connection: half the serials.
+constexpr std::uint64_t kBurst = 512;           // Requests sent before replies are looked at.
 constexpr std::int64_t kTickNs = 100'000'000;
 constexpr std::int64_t kBroadcastTimeoutNs = 5'000'000'000;
 constexpr std::int64_t kPauseNs = 200'000'000;  // Before a connection comes back.
@@ -191,6 +192,15 @@ void Engine::run() {
 
 void Engine::change_phase(Phase phase, std::int64_t now) {
   const bool load_starts = phase_ == Phase::kConnect && (phase == Phase::kWarmup || phase == Phase::kMeasure);
+  if (phase == Phase::kDrain && options_.open_loop()) {
+    // What was due in the window is sent, however late this thread is.
+    const std::int64_t until = control_.measure_until_ns.load(std::memory_order_relaxed);
+    for (std::uint64_t before = scheduled_;; before = scheduled_) {
+      send_due(until);
+      if (scheduled_ - before < kBurst) break;
+    }
+  }
+  if (phase == Phase::kDrain) counters_.draining.store(true, std::memory_order_release);
   phase_ = phase;
   if (load_starts && options_.mode == Mode::kEcho) {
     if (options_.open_loop()) {
@@ -600,7 +610,7 @@ void Engine::send_requests(Connection& c, int count, std::int64_t stamp) {
 
 // Open loop: request k is due at schedule_from_ + k intervals, whatever the server does.
 void Engine::send_due(std::int64_t now) {
-  for (int burst = 0; burst < 512; ++burst) {
+  for (std::uint64_t burst = 0; burst < kBurst; ++burst) {
     const std::int64_t due = schedule_from_ + static_cast<std::int64_t>(static_cast<double>(scheduled_) * interval_ns_);
     if (due > now) return;
     ++scheduled_;

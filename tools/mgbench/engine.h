@@ -68,11 +68,13 @@ struct alignas(64) Counters {
   std::atomic<std::uint64_t> bytes_in{0};
   std::atomic<std::uint64_t> bytes_out{0};
   std::atomic<bool> finished{false};  // Churn: no cycle left to do.
+  std::atomic<bool> draining{false};  // It has seen Phase::kDrain: all that was due is on its way.
 };
 
 struct Control {
   std::atomic<Phase> phase{Phase::kConnect};
   std::atomic<std::int64_t> measure_from_ns{std::numeric_limits<std::int64_t>::max()};
+  std::atomic<std::int64_t> measure_until_ns{0};
   std::atomic<std::int64_t> cycles_left{0};
   std::atomic<std::uint64_t> broadcasts{0};        // Sent.
   std::atomic<std::uint64_t> expected_pushes{0};   // Of all broadcasts so far, less what was given up.
