@@ -90,8 +90,14 @@ void ServedNode::accept_on(Loop& loop, int fd, std::string peer) {
     ::close(fd);
     return;
   }
-  const bool has_place = take_place();
-  const LoopPtr<Accepted> link(new Accepted(shared_from_this(), own, std::move(peer), std::move(*token), has_place));
+  // As many again as may be links can be in their handshakes.
+  if (sockets_.fetch_add(1, std::memory_order_relaxed) >= std::uint64_t{2} * shared->options.max_links) {
+    forget_socket();
+    shared->counters.refused.fetch_add(1, std::memory_order_relaxed);
+    ::close(fd);
+    return;
+  }
+  const LoopPtr<Accepted> link(new Accepted(shared_from_this(), own, std::move(peer), std::move(*token)));
   link->at = own.accepted.insert(own.accepted.end(), link);
   link->accept(fd);
 }
@@ -211,18 +217,17 @@ struct Accepted::Detached {
   };
 };
 
-Accepted::Accepted(std::shared_ptr<ServedNode> node, ServedNode::PerLoop& own, std::string peer, InFlight::Token token,
-                   bool has_place)
+Accepted::Accepted(std::shared_ptr<ServedNode> node, ServedNode::PerLoop& own, std::string peer, InFlight::Token token)
     : Connection(*own.loop, *node->shared),
       node_(std::move(node)),
       own_(own),
       peer_(std::move(peer)),
       token_(std::move(token)),
-      has_place_(has_place),
       metas_(shared_.options.max_metas, shared_.options.max_meta_octets) {}
 
 Accepted::~Accepted() {
-  node_->give_place();
+  if (has_place_) node_->give_place();
+  node_->forget_socket();
 }
 
 void Accepted::accept(int fd) {
@@ -338,7 +343,6 @@ void Accepted::on_hello(const Head& head, Bytes body) {
   if (hello->has_secret != !secret.empty()) {
     return refuse(Refusal::kSecret, secret.empty() ? "this node has no secret" : "this node asks for the secret");
   }
-  if (!has_place_) return refuse(Refusal::kTooMany, "too many links");
   max_reply_ = hello->max_message;
   if (secret.empty()) return welcome();
   hello_.resize(kHeadSize);
@@ -362,6 +366,8 @@ void Accepted::on_proof(const Head& head, Bytes body) {
 }
 
 void Accepted::welcome() {
+  has_place_ = node_->take_place();
+  if (!has_place_) return refuse(Refusal::kTooMany, "too many links");
   handshake_.cancel();
   state_ = State::kReady;
   const LinkOptions& options = shared_.options;

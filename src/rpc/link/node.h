@@ -70,8 +70,14 @@ class ServedNode : public std::enable_shared_from_this<ServedNode> {
   PerLoop& at(const Loop& loop) { return per_loop_[loop.index()]; }
   // Takes over a connected socket, on `loop`.
   void accept_on(Loop& loop, int fd, std::string peer);
-  bool take_place() { return links_.fetch_add(1, std::memory_order_relaxed) < shared->options.max_links; }
+  // Of max_links. Those that only connect take none.
+  bool take_place() {
+    if (links_.fetch_add(1, std::memory_order_relaxed) < shared->options.max_links) return true;
+    give_place();
+    return false;
+  }
   void give_place() { links_.fetch_sub(1, std::memory_order_relaxed); }
+  void forget_socket() { sockets_.fetch_sub(1, std::memory_order_relaxed); }
 
  private:
   struct Stopping;
@@ -86,7 +92,8 @@ class ServedNode : public std::enable_shared_from_this<ServedNode> {
   std::string ip_;  // That others are told.
   std::uint16_t port_ = 0;
   std::uint32_t next_loop_ = 0;
-  std::atomic<std::uint32_t> links_{0};
+  std::atomic<std::uint32_t> links_{0};    // After the handshake.
+  std::atomic<std::uint64_t> sockets_{0};  // With those before it.
 };
 
 // A call at work: everything its handler refers to, kept until it ends. Threads: loop.
@@ -112,8 +119,7 @@ struct Running : Counted {
 // One accepted link. Threads: loop.
 class Accepted final : public Connection {
  public:
-  Accepted(std::shared_ptr<ServedNode> node, ServedNode::PerLoop& own, std::string peer, InFlight::Token token,
-           bool has_place);
+  Accepted(std::shared_ptr<ServedNode> node, ServedNode::PerLoop& own, std::string peer, InFlight::Token token);
   ~Accepted() override;
   void accept(int fd);
   void drain();        // No more calls.
@@ -155,7 +161,7 @@ class Accepted final : public Connection {
   ServedNode::PerLoop& own_;
   const std::string peer_;
   InFlight::Token token_;
-  const bool has_place_;
+  bool has_place_ = false;
   State state_ = State::kHello;
   TimePoint zero_{};  // Of the link's clock.
   std::string hello_;

@@ -147,6 +147,19 @@ TEST_F(LinkNode, RefusesMoreLinksThanItsLimit) {
   RawPeer third = join();
 }
 
+TEST_F(LinkNode, ThoseWhoOnlyConnectTakeNoPlaceOfALink) {
+  LinkOptions two = options();
+  two.max_links = 2;
+  serve(two);
+  RawPeer idle[3] = {connect(), connect(), connect()};
+  settle();
+  RawPeer link = join();
+  RawPeer more = connect();  // The fifth connection.
+  wait_closed(more);
+  EXPECT_TRUE(more.frames().empty());
+  EXPECT_FALSE(link.closed());
+}
+
 // ---- calls ----------------------------------------------------------------------------------------------------------
 
 TEST_F(LinkNode, AnswersCallsWithTheirNumbers) {
