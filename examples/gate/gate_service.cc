@@ -43,7 +43,9 @@ mg::Task<mg::Result<void>> GateService::forward(Client& client, const mg::agent:
   auto call = protocol_.make_call<game::InForwardProtocol, game::OutForwardProtocol>();
   call.request().set_cmd(in.head.cmd);
   call.request().mutable_data()->assign(mg::as_text(in.payload));
-  auto sent = call.send(mg::rpc::Context(client.meta_here()));
+  mg::rpc::Context context(client.meta_here());
+  context.set_ordered();
+  auto sent = call.send(context);
   return mg::then(std::move(sent), [call = std::move(call), &out](mg::Result<void> done) mutable {
     if (!done) return done;
     out.code = call.reply().code();
@@ -57,7 +59,9 @@ mg::Task<void> GateService::offline(ClientPtr client) {
   if (!player.is_online()) co_return;
   game::InForwardOffline in;
   game::OutForwardOffline out;
-  if (auto told = co_await app_.call("game", "Forward.Offline", mg::rpc::Context(player), in, out); !told) {
+  mg::rpc::Context context(player);
+  context.set_ordered();  // After the messages that are on their way.
+  if (auto told = co_await app_.call("game", "Forward.Offline", context, in, out); !told) {
     mg::log::warn("offline notice of role {}: {}", player.role_id(), mg::to_json(told.error()));
   }
 }

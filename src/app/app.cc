@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::string_view kCancelTopic = "cancel";
 constexpr std::string_view kContentType = "Content-Type";
+constexpr std::string_view kBuiltIn = "local";  // What a registry within the process says it is.
 constexpr std::string_view kProtobuf = "application/grpc+proto";
 
 enum class Form { kProtobuf, kJson, kUnknown };
@@ -326,6 +327,12 @@ Task<Result<void>> App::Impl::stop(Deadline deadline) {
     const Deadline end = std::max(deadline, Deadline::after(home().now(), std::chrono::seconds(1)));
     keep(co_await limited(home(), process.backends.registry->remove(options.name, options.name + "-" + uuid, end), end,
                           "deregistration"));
+  }
+
+  // Callers elsewhere hear of it now, or with their next call; those of the Go original cannot try another node.
+  if (registered_ && !served_.empty() && process.backends.registry->kind() != kBuiltIn) {
+    const Clock::TimePoint until = home().now() + process.common.drain_delay;
+    co_await home().sleep_until(deadline.is_never() ? until : std::min(until, deadline.time()));
   }
 
   std::vector<Task<Result<void>>> ending;

@@ -12,6 +12,9 @@ void CommonFlags::add_to(Flags& flags) {
   flags.add("dev", &dev, "Log each request and message with its time");
   flags.add("loops", &loops, "Threads that serve, each with a loop of its own; 0: one for each core", {.max = 1024});
   flags.add("stop_timeout", &stop_timeout, "Time to finish what runs after a signal to stop", {.max = 10min});
+  flags.add("drain_delay", &drain_delay,
+            "When stopping with a registry_address: time that calls are taken yet after others are told of it",
+            {.max = 10min});
   flags.add("client_request_timeout", &client_request_timeout, "Time a call may take unless it says otherwise",
             {.min = 1ms, .max = 24h});
   flags.add("register_ttl", &register_ttl, "Time after which a node that is not heard of vanishes; 0: never",

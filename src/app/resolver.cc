@@ -15,7 +15,9 @@ Task<Result<rpc::NodeList>> RegistryResolver::later(Task<Result<registry::Servic
 Result<rpc::NodeList> RegistryResolver::convert(Result<registry::Services> services, const std::string& service) {
   if (!services) {
     if (services.error().code == code::kNotFound) return std::unexpected(rpc::service_not_found(service));
-    return std::unexpected(std::move(services.error()));
+    Error& error = services.error();
+    if (error.id.empty()) error.id = rpc::kClientId;
+    return std::unexpected(std::move(error));
   }
   auto nodes = std::make_shared<std::vector<rpc::Node>>();
   for (const registry::Service& version : **services) {

@@ -14,6 +14,10 @@ namespace mg::rpc {
 namespace {
 
 constexpr std::size_t kMaxMethods = 65536;  // Endpoints one client calls.
+// Retries of a loop are at most so many at once and then one for each so many calls: they must not bury a service that
+// fails because it is busy.
+constexpr double kRetriesAtOnce = 10;
+constexpr double kRetriesPerCall = 0.2;
 
 // The nodes of a service as one loop uses them. Kept by the calls that go on, so that a change does not pull it away.
 struct CandidateSet : Counted {
@@ -50,7 +54,8 @@ struct alignas(64) PerLoop {
   std::unique_ptr<SeededRandom> random;
   std::uint32_t nested = 0;
   std::uint32_t pending = 0;
-  std::string key;  // Scratch of Client::call.
+  double retries = kRetriesAtOnce;  // That may be made now.
+  std::string key;                  // Scratch of Client::call.
   std::unordered_map<std::string, Method::State*> methods;
 };
 
@@ -305,11 +310,14 @@ Task<Result<void>> Method::State::attempt_when_known(Slot& slot, Task<Result<Nod
 
 Task<Result<void>> Method::State::attempt_repeatedly(Slot& slot, OwnChoice choice, Context context, Messages messages) {
   Loop& loop = *slot.own->loop;
+  double& budget = slot.own->retries;
+  budget = std::min(budget + kRetriesPerCall, kRetriesAtOnce);
   for (std::uint32_t n = 1;; ++n) {
     Result<void> done = co_await attempt(slot, choice.view(), context, messages);
-    if (done || n > client_.options().retries || !worth_another_try(done.error())) co_return done;
+    if (done || n > client_.options().retries || budget < 1 || !worth_another_try(done.error())) co_return done;
     const Clock::Duration pause = pause_before(n);
     if (context.deadline().remaining(loop.now()) <= pause) co_return done;
+    --budget;
     co_await loop.sleep_for(pause);
     messages.reply->Clear();
   }
@@ -429,8 +437,15 @@ Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t ind
       to.health->worked();
       co_return done;
     }
-    if (!is_not_run(done.error())) co_return done;
     const Clock::TimePoint now = own.loop->now();
+    if (!is_not_run(done.error())) {
+      if (done.error().id != kClientId) {
+        to.health->worked();  // It answered.
+      } else if (done.error().code == code::kTimeout) {
+        to.health->missed(now);
+      }
+      co_return done;
+    }
     to.health->failed(now);
     if (pinned || tried >= set->all.size() || context.deadline().expired(now)) co_return done;
     const Result<std::size_t> next = choose_filtered(slot, *set, {{}, filter ? &filter : nullptr});
@@ -444,15 +459,31 @@ Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t ind
 class CountedStream final : public CallerStreamEnd {
  public:
   CountedStream(std::unique_ptr<CallerStreamEnd> end, SetPtr set, Candidate& to, PerLoop& own)
-      : end_(std::move(end)), set_(std::move(set)), pending_(own.pending), pending_there_(to.pending) {}
+      : end_(std::move(end)),
+        set_(std::move(set)),
+        health_(to.health),
+        loop_(*own.loop),
+        pending_(own.pending),
+        pending_there_(to.pending) {}
 
-  Task<Result<bool>> read(MessageLite& message) override { return end_->read(message); }
+  Task<Result<bool>> read(MessageLite& message) override {
+    return then(end_->read(message), [health = health_, &loop = loop_](Result<bool> got) {
+      if (got) {
+        health->worked();
+      } else if (is_not_run(got.error())) {
+        health->failed(loop.now());
+      }
+      return got;
+    });
+  }
   Task<Result<void>> write(const MessageLite& message) override { return end_->write(message); }
   void close_writes() override { end_->close_writes(); }
 
  private:
   const std::unique_ptr<CallerStreamEnd> end_;
   const SetPtr set_;
+  const std::shared_ptr<NodeHealth> health_;
+  Loop& loop_;
   const Count pending_;
   const Count pending_there_;
 };

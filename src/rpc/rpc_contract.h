@@ -17,57 +17,10 @@
 
 #include "mg/rpc/client.h"
 #include "mg/runtime/event.h"
+#include "rpc/rpc_backend.h"
 #include "runtime/testing.h"
 
 namespace mg::rpc {
-
-// How a backend is made. `server` and `client` may be one object.
-struct RpcTransports {
-  std::shared_ptr<Transport> server;
-  std::shared_ptr<Transport> client;
-};
-struct RpcBackend {
-  std::string name;
-  std::function<RpcTransports(std::span<Loop* const>)> make;
-};
-inline std::string rpc_backend_name(const ::testing::TestParamInfo<RpcBackend>& info) {
-  return info.param.name;
-}
-inline void PrintTo(const RpcBackend& backend, std::ostream* out) {
-  *out << backend.name;
-}
-
-// Nodes as the test says.
-class ListResolver final : public Resolver {
- public:
-  void set(std::string service, std::vector<Node> nodes) {
-    lists_[service] = std::make_shared<const std::vector<Node>>(std::move(nodes));
-    ++version_;
-  }
-  // Whether it answers later, as one does that has to ask.
-  Loop* asks_on = nullptr;
-  int asked = 0;
-
-  Task<Result<NodeList>> nodes(std::string service, Deadline) override {
-    ++asked;
-    if (asks_on) return later(*asks_on, find(service));
-    return find(service);
-  }
-  const std::atomic<std::uint64_t>& version() const override { return version_; }
-
- private:
-  static Task<Result<NodeList>> later(Loop& loop, Result<NodeList> found) {
-    co_await loop.yield();
-    co_return found;
-  }
-  Result<NodeList> find(const std::string& service) {
-    const auto at = lists_.find(service);
-    if (at == lists_.end()) return std::unexpected(service_not_found(service));
-    return at->second;
-  }
-  std::map<std::string, NodeList> lists_;
-  std::atomic<std::uint64_t> version_{1};
-};
 
 class RpcContract : public ::testing::TestWithParam<RpcBackend> {
  protected:
@@ -548,6 +501,25 @@ TEST_P(RpcContract, RetriesAsConfigured) {
   in.set_value(R"({"code":3,"detail":"not again"})");
   EXPECT_EQ(call_it().error().code, 3);
   EXPECT_EQ(game.calls, 3);
+}
+
+TEST_P(RpcContract, RetriesOfABusyServiceAreFew) {
+  Game& game = serve("a");
+  Client eager({.name = "gate", .retries = 5}, loops_, resolver_, {transports_.client.get()}, random_);
+  constexpr int kCalls = 200;
+  int done = 0;
+  struct Run {
+    static Task<void> one(Client& client, int& done) {
+      StringValue in, out;
+      in.set_value(R"({"code":500,"detail":"busy"})");
+      EXPECT_FALSE(co_await client.call({.service = "game"}, "Test.Fail", Context(), in, out));
+      ++done;
+    }
+  };
+  for (int i = 0; i < kCalls; ++i) loop_.post_always([&] { spawn(Run::one(eager, done)); });
+  until([&] { return done == kCalls; });
+  EXPECT_GE(game.calls, kCalls);
+  EXPECT_LE(game.calls, kCalls + kCalls / 5 + 10);
 }
 
 // ---- stopping ---------------------------------------------------------------------------------------------------

@@ -92,7 +92,13 @@ void NodeHealth::failed(Clock::TimePoint now) {
   until_.store((now + pause).time_since_epoch().count(), std::memory_order_relaxed);
 }
 
+void NodeHealth::missed(Clock::TimePoint now) {
+  if (misses_.fetch_add(1, std::memory_order_relaxed) + 1 < kMisses || set_aside(now)) return;
+  failed(now);
+}
+
 void NodeHealth::reset() {
+  misses_.store(0, std::memory_order_relaxed);
   failures_.store(0, std::memory_order_relaxed);
   until_.store(0, std::memory_order_relaxed);
 }

@@ -16,6 +16,7 @@ struct CommonFlags {
   bool dev = false;                                          // Log each request and message.
   std::uint32_t loops = 0;                                   // 0: one for each core.
   std::chrono::milliseconds stop_timeout{10'000};            // For a graceful stop, of all apps together.
+  std::chrono::milliseconds drain_delay{200};                // Of a stop: between deregistration and refusing calls.
   std::chrono::milliseconds client_request_timeout{10'000};  // Of calls without a deadline.
   std::uint32_t client_retries = 0;              // Further attempts of a call after 408, 500 and one that did not run.
   std::uint32_t client_pool_size = 0;            // 0: 100 connections for each address.

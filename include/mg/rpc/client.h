@@ -30,7 +30,8 @@ namespace mg::rpc {
 struct ClientOptions {
   std::string name;                                    // Service name of the caller; handlers see it.
   Clock::Duration timeout = std::chrono::seconds(10);  // Of calls whose context has no deadline; > 0.
-  std::uint32_t retries = 0;          // Further attempts after 408, 500 and not_run(), within the deadline.
+  // Further attempts after 408, 500 and not_run(), within the deadline; on a loop 10 at once, then 1 for 5 calls.
+  std::uint32_t retries = 0;
   std::uint32_t max_pending = 65536;  // Calls that wait for an answer, per loop; more fail with 429.
   std::uint32_t max_nested = 64;      // Calls inside calls on one stack (cycles); more fail with 429.
   PickerFactory picker = nullptr;     // How calls choose among nodes where set_picker() says nothing; null: at random.

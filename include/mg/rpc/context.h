@@ -34,6 +34,11 @@ class Context {
   std::string_view remote() const { return remote_; }
 
   void set_deadline(Deadline deadline) { deadline_ = deadline; }
+  // Of a caller: those of its calls to one node that have the same Client-Id reach it in the order they are made. Where
+  // a transport does not promise that (gRPC), each waits until the one before has its answer. Not for a handler's own
+  // calls with its caller's metadata: in a circle they would wait for themselves.
+  void set_ordered() { ordered_ = true; }
+  bool ordered() const { return ordered_; }
 
  private:
   static const Meta& empty_meta();
@@ -41,6 +46,7 @@ class Context {
   const Meta* meta_ = nullptr;
   AgentMeta* own_ = nullptr;
   Deadline deadline_;
+  bool ordered_ = false;
   std::string_view caller_;
   std::string_view remote_;
 };

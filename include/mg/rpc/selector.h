@@ -18,25 +18,29 @@
 
 namespace mg::rpc {
 
-// How calls to one node went lately, shared by all loops. A node that could not be reached is set aside at once and
-// tried again after a pause that doubles with every failure. Threads: shared.
+// How calls to one node went lately, shared by all loops. A node that could not be reached is set aside at once, one
+// that let kMisses calls in a row come to their deadline then; it is tried again after a pause that doubles with every
+// failure. Threads: shared.
 class NodeHealth {
  public:
   static constexpr Clock::Duration kFirstPause = std::chrono::milliseconds(100);
   static constexpr Clock::Duration kLongestPause = std::chrono::seconds(10);
+  static constexpr std::uint32_t kMisses = 5;
 
   bool set_aside(Clock::TimePoint now) const {
     return until_.load(std::memory_order_relaxed) > now.time_since_epoch().count();
   }
   void failed(Clock::TimePoint now);
+  void missed(Clock::TimePoint now);  // A deadline.
   void worked() {
-    if (failures_.load(std::memory_order_relaxed) != 0) reset();
+    if (failures_.load(std::memory_order_relaxed) != 0 || misses_.load(std::memory_order_relaxed) != 0) reset();
   }
 
  private:
   void reset();
   std::atomic<Clock::Duration::rep> until_{0};
   std::atomic<std::uint32_t> failures_{0};
+  std::atomic<std::uint32_t> misses_{0};
 };
 
 // One node that a method may be called on, seen from one loop. Threads: loop.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <list>
 #include <mutex>
 #include <string>
@@ -126,6 +127,13 @@ void Pool::expire() {
 
 }  // namespace
 
+namespace {
+
+// Ordered calls to one node from one client: the first is on its way, the others wait. Threads: loop.
+using Line = std::deque<Completion<bool>*>;
+
+}  // namespace
+
 // What routes and calls share. Threads: PerLoop on its loop, the rest shared.
 class Caller::State {
  public:
@@ -138,6 +146,7 @@ class Caller::State {
     Loop* loop = nullptr;
     std::unordered_map<std::string, std::weak_ptr<Pool>> pools;
     std::list<Live*> live;
+    std::unordered_map<std::string, Line> lines;  // Of ordered calls, by node and Client-Id.
     std::unique_ptr<SeededRandom> random;
   };
 
@@ -209,9 +218,50 @@ struct Way {
   std::string uuid;
   std::string address;
   std::string caller;
+  bool ours;          // It understands our headers.
   bool same_machine;  // It has our clock.
 };
 using WayPtr = std::shared_ptr<const Way>;
+
+// A place in a Line, until it is destroyed. Lifetime: of the loop's state.
+class Turn {
+ public:
+  Turn(StatePtr state, State::PerLoop& own, std::string key)
+      : state_(std::move(state)), own_(own), key_(std::move(key)) {
+    Line& line = own_.lines[key_];
+    if (line.empty()) mine_.set(true);
+    line.push_back(&mine_);
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn() {
+    const auto at = own_.lines.find(key_);
+    Line& line = at->second;
+    const bool first = line.front() == &mine_;
+    std::erase(line, &mine_);
+    if (line.empty()) {
+      own_.lines.erase(at);
+    } else if (first) {
+      // Later: whoever goes on now may make this loop's next ordered call itself, or destroy others that wait.
+      own_.loop->post_always([state = std::move(state_), &own = own_, key = std::move(key_)] {
+        const auto next = own.lines.find(key);
+        if (next != own.lines.end() && !next->second.front()->is_set()) next->second.front()->set(true);
+      });
+    }
+  }
+  // False: the deadline came first.
+  Task<bool> come(Deadline deadline) { return come_to(*own_.loop, mine_, deadline); }
+
+ private:
+  static Task<bool> come_to(Loop& loop, Completion<bool>& mine, Deadline deadline) {
+    co_return (co_await mine.wait(loop, deadline)).has_value();
+  }
+
+  StatePtr state_;
+  State::PerLoop& own_;
+  std::string key_;
+  Completion<bool> mine_;
+};
 
 // One call as the library has it; on the loop until `release`.
 class OutCall : public State::Live {
@@ -220,7 +270,7 @@ class OutCall : public State::Live {
 
   // Deadline and headers. Errors: kInvalid  metadata that cannot be sent
   Result<void> prepare(const Context& seen, bool stream) {
-    Outgoing outgoing{.caller = way->caller};
+    Outgoing outgoing{.caller = way->caller, .node = way->ours ? std::string_view(way->node_id) : std::string_view()};
     if (!seen.deadline().is_never()) {
       // Read before the loop's: see Node::deadline_of().
       const auto now = std::chrono::steady_clock::now();
@@ -262,6 +312,11 @@ class OutCall : public State::Live {
     const bool unsent = !sent || (status.error_message() == "Received RST_STREAM with error code 7" && !detailed);
     if (unsent && status.error_code() == StatusCode::UNAVAILABLE) {
       return not_run(fmt::format("node {} at {}: {}", way->node_id, way->address, status.error_message()));
+    }
+    if (status.error_code() == StatusCode::UNAVAILABLE && !detailed && trailers.empty() &&
+        !status.error_message().empty() && !status.error_message().starts_with('{')) {
+      return client_error(code::kServer, fmt::format("node {} at {}: connection lost ({}), the request may have run",
+                                                     way->node_id, way->address, status.error_message()));
     }
     Error error = from_status(status);
     if (refused) return not_run(std::move(error.detail));
@@ -412,19 +467,12 @@ class GrpcRoute final : public Route {
   explicit GrpcRoute(WayPtr way) : way_(std::move(way)) {}
 
   Task<Result<void>> call(const Context& context, const Messages& messages) override {
-    auto call = std::make_shared<UnaryCall>(way_);
-    if (auto done = call->prepare(context, false); !done) return done;
-    Result<::grpc::ByteBuffer> request =
-        encode(*messages.request, Format::kProto, way_->state->options.max_message_bytes);
-    if (!request) {
-      Error error = client_error(code::kServer, std::move(request.error().detail));
-      return std::unexpected(std::move(error));
+    if (context.ordered()) {
+      if (const std::string_view client = context.meta().get(meta_key::kClientId); !client.empty()) {
+        return call_in_turn(way_, context, messages, fmt::format("{} {}", way_->node_id, client));
+      }
     }
-    call->request.Swap(&*request);
-    call->enter();
-    call->connection->stub.UnaryCall(&call->context, way_->path, ::grpc::StubOptions(), &call->request, &call->reply,
-                                     [call](::grpc::Status status) { on_done(call, std::move(status)); });
-    return wait(std::move(call), context.deadline(), *messages.reply);
+    return start(way_, context, messages);
   }
 
   Result<std::unique_ptr<CallerStreamEnd>> open_stream(const Context& context) override {
@@ -435,6 +483,28 @@ class GrpcRoute final : public Route {
   }
 
  private:
+  static Task<Result<void>> call_in_turn(WayPtr way, Context context, Messages messages, std::string key) {
+    Turn turn(way->state, way->own, std::move(key));
+    if (!co_await turn.come(context.deadline())) co_return std::unexpected(deadline_exceeded());
+    co_return co_await start(way, context, messages);
+  }
+
+  static Task<Result<void>> start(const WayPtr& way, const Context& context, const Messages& messages) {
+    auto call = std::make_shared<UnaryCall>(way);
+    if (auto done = call->prepare(context, false); !done) return done;
+    Result<::grpc::ByteBuffer> request =
+        encode(*messages.request, Format::kProto, way->state->options.max_message_bytes);
+    if (!request) {
+      Error error = client_error(code::kServer, std::move(request.error().detail));
+      return std::unexpected(std::move(error));
+    }
+    call->request.Swap(&*request);
+    call->enter();
+    call->connection->stub.UnaryCall(&call->context, way->path, ::grpc::StubOptions(), &call->request, &call->reply,
+                                     [call](::grpc::Status status) { on_done(call, std::move(status)); });
+    return wait(std::move(call), context.deadline(), *messages.reply);
+  }
+
   // On a thread of the library.
   static void on_done(const std::shared_ptr<UnaryCall>& call, ::grpc::Status status) {
     call->status = std::move(status);
@@ -492,7 +562,8 @@ std::unique_ptr<Route> Caller::open(const Node& node, EndpointName endpoint, std
           .uuid = std::string(node.uuid(endpoint.service)),
           .address = node.address,
           .caller = std::string(caller),
-          .same_machine = !this_machine().empty() && node.get(kMachineKey) == this_machine()}));
+          .ours = !node.get(kMachineKey).empty(),
+          .same_machine = this_machine() != kNoMachine && node.get(kMachineKey) == this_machine()}));
 }
 
 }  // namespace mg::rpc::grpc

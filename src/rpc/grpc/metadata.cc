@@ -14,6 +14,7 @@ namespace mg::rpc::grpc {
 namespace {
 
 constexpr char kDeadlineHeader[] = "mg-deadline";
+constexpr char kNodeHeader[] = "mg-node";
 constexpr std::string_view kContentType = "application/grpc+proto";
 
 std::string_view view(const ::grpc::string_ref& text) {
@@ -24,7 +25,8 @@ std::string_view view(const ::grpc::string_ref& text) {
 bool is_reserved(std::string_view key) {
   return key.starts_with(':') || key.starts_with("grpc-") || key == "content-type" || key == "content-length" ||
          key == "user-agent" || key == "te" || key == "host" || key == "connection" || key == "timeout" ||
-         key == "x-content-type" || key == kDeadlineHeader || key == "micro-trace-id" || key == "micro-span-id";
+         key == "x-content-type" || key == kDeadlineHeader || key == kNodeHeader || key == "micro-trace-id" ||
+         key == "micro-span-id";
 }
 
 }  // namespace
@@ -37,7 +39,7 @@ const std::string& this_machine() {
     // Containers may have clocks of their own.
     std::error_code error;
     const std::string clock = std::filesystem::read_symlink("/proc/self/ns/time", error).string();
-    return boot.empty() ? boot : fmt::format("{:016x}", std::hash<std::string>()(boot + clock));
+    return boot.empty() ? std::string(kNoMachine) : fmt::format("{:016x}", std::hash<std::string>()(boot + clock));
   }();
   return machine;
 }
@@ -67,6 +69,10 @@ Incoming read_headers(const std::multimap<::grpc::string_ref, ::grpc::string_ref
       if (const auto at = parse_timeout(value)) in.deadline = std::chrono::steady_clock::time_point(*at);
       continue;
     }
+    if (key == kNodeHeader) {
+      in.node = value;
+      continue;
+    }
     if (key == "x-content-type") in.x_content_type = value;
     if (key == "micro-from-service") in.caller = value;
     if (key == "authorization") in.authorization = value;
@@ -84,24 +90,24 @@ Incoming read_headers(const std::multimap<::grpc::string_ref, ::grpc::string_ref
 }
 
 Result<void> write_headers(const Meta& meta, const Outgoing& outgoing, Random& random, ::grpc::ClientContext& out) {
-  const auto& [caller, timeout, deadline] = outgoing;
+  const auto& [caller, timeout, deadline, node] = outgoing;
   Result<void> done;
-  bool from = false;
   std::string trace;
   meta.for_each([&](std::string_view key, std::string_view value) {
     if (!done) return;
     std::string header = header_key(key);
     if (header == "micro-trace-id") trace = value;
     if (is_reserved(header)) return;
+    if (header == "micro-from-service" && !caller.empty()) return;  // That of whoever called us.
     if (done = check_header(header, value); !done) return;
-    from = from || header == "micro-from-service";
     out.AddMetadata(header, std::string(value));
   });
   if (!done) return done;
   if (timeout) out.AddMetadata("timeout", std::to_string(timeout->count()));
   if (deadline) out.AddMetadata(kDeadlineHeader, std::to_string(deadline->time_since_epoch().count()));
+  if (!node.empty() && check_header(kNodeHeader, node)) out.AddMetadata(kNodeHeader, std::string(node));
   out.AddMetadata("x-content-type", std::string(kContentType));
-  if (!from && !caller.empty()) {
+  if (!caller.empty()) {
     if (done = check_header("micro-from-service", caller); !done) return done;
     out.AddMetadata("micro-from-service", std::string(caller));
   }

@@ -24,14 +24,16 @@ struct Incoming {
   std::string x_content_type;
   std::string authorization;
   std::string name_space;
+  std::string node;  // `mg-node`: id of the node that the caller means; "" when it does not say.
   std::optional<std::chrono::nanoseconds> timeout;  // Of the header `timeout`.
   // Of `mg-deadline`, which only a caller on this machine sends: when it stops waiting, by the clock of both.
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 
-// Stands for this machine since it was booted; "" when it cannot be told. Nodes announce it, so that callers beside
-// them know that they have one clock.
+// Stands for this machine since it was booted; "-" when it cannot be told. Nodes announce it, so that callers beside
+// them know that they have one clock. A node that announces it is one of ours: it understands our headers.
 inline constexpr std::string_view kMachineKey = "mg-machine";
+inline constexpr std::string_view kNoMachine = "-";
 const std::string& this_machine();
 
 // `host` and `remote` become `:Authority` and `Remote`.
@@ -46,6 +48,7 @@ struct Outgoing {
   std::string_view caller;
   std::optional<std::chrono::nanoseconds> timeout = {};                // Nothing: a stream.
   std::optional<std::chrono::steady_clock::time_point> deadline = {};  // For a node on this machine.
+  std::string_view node = {};                                          // For a node of ours: its id.
 };
 // Adds everything that a Go client sends. Errors: kInvalid  a key or value that gRPC does not take
 Result<void> write_headers(const Meta& meta, const Outgoing& outgoing, Random& random, ::grpc::ClientContext& out);

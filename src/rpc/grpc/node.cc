@@ -49,6 +49,10 @@ Error Node::stopped() const {
   return not_run(fmt::format("node {}: stopped, the request did not run", id));
 }
 
+Error Node::another(std::string_view meant) const {
+  return not_run(fmt::format("node {}: is gone, {} has its address now; the request did not run", meant, id));
+}
+
 Error Node::too_many() const {
   Error error =
       make_error(code::kTooMany, fmt::format("node {}: {} requests run already (max_running)", id, max_running));

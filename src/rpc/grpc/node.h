@@ -34,6 +34,7 @@ class Node {
   Deadline deadline_of(gpr_timespec grpc, const Incoming& in, bool stream) const;
   Error stopped() const;
   Error too_many() const;
+  Error another(std::string_view meant) const;
 
   const std::string service;
   const std::string uuid;

@@ -60,6 +60,11 @@ class Service final : public ::grpc::CallbackGenericService {
                                  fmt::format("malformed method name: \"{}\"", context->method())));
     }
     Incoming in = read_headers(context->client_metadata(), context->host(), remote_of(context->peer()));
+    if (!in.node.empty() && in.node != node_->id) {
+      // For one that was here before: the address is the same, the node is not.
+      context->AddTrailingMetadata(kNotRunKey, "1");
+      return refuse(to_status(node_->another(in.node)));
+    }
     if (!(*handler)->name.starts_with("Debug.")) {
       if (auto refused = authorise(in)) return refuse(to_status(*refused));
     }
@@ -220,7 +225,7 @@ Result<std::unique_ptr<Served>> serve(const GrpcOptions& options, const TlsTexts
     std::erase_if(metadata, [&](const auto& entry) { return entry.first == key; });
     metadata.emplace_back(key, "grpc");
   }
-  if (!this_machine().empty()) metadata.emplace_back(kMachineKey, this_machine());
+  metadata.emplace_back(kMachineKey, this_machine());
   if (!tls.cert.empty()) metadata.emplace_back(kTlsKey, "1");
   std::ranges::sort(metadata);
   Result<std::string> address =

@@ -9,12 +9,14 @@
 #include "mg/base/check.h"
 #include "mg/runtime/event.h"
 #include "mg/runtime/in_flight.h"
+#include "rpc/local/stream.h"
 #include "rpc/loop_ptr.h"
 
 namespace mg::rpc {
 namespace {
 
 constexpr std::string_view kHere = "local";
+constexpr auto kLongStream = std::chrono::hours(24 * 365);  // Of a stream without a deadline: a handler's is a time.
 
 // A coroutine that starts at once and frees itself at its end.
 struct Detached {
@@ -183,6 +185,20 @@ class LocalRoute final : public Route {
     return call_running(context, messages);
   }
 
+  Result<std::unique_ptr<CallerStreamEnd>> open_stream(const Context& context) override {
+    Result<InFlight::Token> token = way_->own->calls.enter();
+    if (!token) return stopped();
+    if (way_->unknown) return std::unexpected(*way_->unknown);
+    if (!way_->handler->invoke_stream) {
+      return std::unexpected(client_error(code::kServer, fmt::format("{} is no stream: call it", way_->handler->name)));
+    }
+    const Deadline deadline = std::min(context.deadline(), Deadline::after(way_->loop.now(), kLongStream));
+    auto stream = std::make_shared<LocalStream>(way_->loop, deadline);
+    std::unique_ptr<CallerStreamEnd> end = stream->caller_end();
+    run_stream(std::move(stream), way_, AgentMeta(context.meta()), deadline, std::move(*token));
+    return end;
+  }
+
  private:
   bool same_types(const Messages& messages) const {
     const Handler& handler = *way_->handler;
@@ -191,13 +207,15 @@ class LocalRoute final : public Route {
     }
     return typeid(*messages.request) == *handler.request_type && typeid(*messages.reply) == *handler.reply_type;
   }
-  [[gnu::noinline]] Result<void> stopped() const {
+  [[gnu::noinline]] std::unexpected<Error> stopped() const {
     return std::unexpected(not_run(fmt::format("node {}: stopped, the request did not run", way_->endpoint->id)));
   }
 
   Task<Result<void>> call_direct(const Context& context, const Messages& messages);
   Task<Result<void>> call_running(const Context& context, const Messages& messages);
   static Detached drive(RunningPtr running, Task<Result<void>> task);
+  static Detached run_stream(std::shared_ptr<LocalStream> stream, WayPtr way, AgentMeta meta, Deadline deadline,
+                             InFlight::Token token);
   static Task<Result<void>> wait(RunningPtr running, MessageLite* reply, bool encoded);
   static void settle(Running& running, Result<void> result);
   static Result<void> deliver(Running& running, MessageLite* reply, bool encoded);
@@ -305,6 +323,30 @@ Detached LocalRoute::drive(RunningPtr running, Task<Result<void>> task) {
   settle(*running, std::move(result));
   running->token.release();
   running->wake();
+}
+
+// A stream's handler, from its start to its end.
+Detached LocalRoute::run_stream(std::shared_ptr<LocalStream> stream, WayPtr way, AgentMeta meta, Deadline deadline,
+                                InFlight::Token token) {
+  const Context context(meta, deadline, way->caller, kHere);
+  const Clock::TimePoint started = way->loop.clock().now();
+  Result<void> result;
+  try {
+    result = co_await way->handler->invoke_stream(way->handler->target.get(), context, stream->handler_end());
+  } catch (...) {
+    result = std::unexpected(panic_error(std::current_exception()));
+  }
+  co_await way->loop.resume_here();
+  const Endpoint& endpoint = *way->endpoint;
+  if (!result) result = std::unexpected(handler_error(std::move(result.error()), endpoint.uuid));
+  if (endpoint.observer) {
+    endpoint.observer({.endpoint = way->handler->name,
+                       .context = context,
+                       .took = way->loop.clock().now() - started,
+                       .error = result ? nullptr : &result.error()});
+  }
+  token.release();
+  stream->end(std::move(result));
 }
 
 Task<Result<void>> LocalRoute::wait(RunningPtr running, MessageLite* reply, bool encoded) {

@@ -5,6 +5,7 @@
 
 #include "mg/runtime/runtime.h"
 #include "rpc/rpc_contract.h"
+#include "rpc/stream_contract.h"
 
 namespace mg::rpc {
 
@@ -15,6 +16,7 @@ RpcBackend local(std::string name, bool serialise) {
           }};
 }
 
+INSTANTIATE_TEST_SUITE_P(Local, StreamContract, ::testing::Values(local("Plain", false)), rpc_backend_name);
 INSTANTIATE_TEST_SUITE_P(Local, RpcContract, ::testing::Values(local("Direct", false), local("Serialised", true)),
                          rpc_backend_name);
 
