@@ -392,11 +392,11 @@ TEST(Cluster, CallsInACircleEnd) {
   ASSERT_TRUE(gate.start());
   ASSERT_TRUE(gate.sees("game", 1));
   ASSERT_TRUE(gate.sees("hall", 1));
-  std::string circle = "gate Test.Who";
+  std::string circle = "gate Test.Who x";
   for (int i = 0; i < 50; ++i) circle = "hall Test.Forward game Test.Forward " + circle;
   EXPECT_EQ(gate.call("game", "Test.Forward", circle), gate.app.id());
   // Within one process it is the stack that is used up.
-  std::string own = "game Test.Who";
+  std::string own = "game Test.Who x";
   for (int i = 0; i < 100; ++i) own = "game Test.Forward " + own;
   EXPECT_THAT(gate.call("game", "Test.Forward", own), HasSubstr("calls inside each other (max_nested)"));
   EXPECT_EQ(gate.process.stop(), exit_code::kStopped);

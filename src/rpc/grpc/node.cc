@@ -15,6 +15,7 @@ Node::Node(const GrpcOptions& options, std::span<Loop* const> l, Serving serving
       handlers(serving.handlers),
       observer(std::move(serving.observer)),
       max_message_bytes(options.max_message_bytes),
+      max_metadata_bytes(options.max_metadata_bytes),
       max_running(options.max_running),
       loops(l.size()),
       debug(l, options.log) {

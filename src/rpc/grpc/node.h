@@ -42,6 +42,7 @@ class Node {
   const Handlers* const handlers;  // Looked at only while the gRPC server lives and the loop's calls are not closed.
   const RequestObserver observer;
   const std::uint32_t max_message_bytes;
+  const std::uint32_t max_metadata_bytes;
   const std::uint32_t max_running;
 
   std::atomic<bool> refusing{false};

@@ -59,6 +59,12 @@ class Service final : public ::grpc::CallbackGenericService {
       return refuse(plain_status(StatusCode::RESOURCE_EXHAUSTED,
                                  fmt::format("malformed method name: \"{}\"", context->method())));
     }
+    // The library keeps its limit for each frame of HTTP/2 only, and headers may come in many.
+    if (metadata_bytes(*context) > node_->max_metadata_bytes) {
+      return refuse(plain_status(StatusCode::RESOURCE_EXHAUSTED,
+                                 fmt::format("received metadata larger than max ({} vs. {})", metadata_bytes(*context),
+                                             node_->max_metadata_bytes)));
+    }
     Incoming in = read_headers(context->client_metadata(), context->host(), remote_of(context->peer()));
     if (!in.node.empty() && in.node != node_->id) {
       // For one that was here before: the address is the same, the node is not.
@@ -73,6 +79,13 @@ class Service final : public ::grpc::CallbackGenericService {
   }
 
  private:
+  // As HTTP/2 counts them: 32 octets more for each. Source: RFC 9113 10.5.1.
+  static std::size_t metadata_bytes(const ::grpc::GenericCallbackServerContext& context) {
+    std::size_t bytes = 0;
+    for (const auto& [key, value] : context.client_metadata()) bytes += key.size() + value.size() + 32;
+    return bytes;
+  }
+
   Reactor* refuse(::grpc::Status status) {
     node_->debug.note_refused();
     return new Refused(std::move(status));
