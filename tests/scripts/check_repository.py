@@ -59,6 +59,9 @@ ALLOWED = {
     "": {
         "fmt/": "messages of errors are formatted where they are made; header-only",
     },
+    "mg/utils/pb/": {
+        "google/protobuf/": "it is about these types",
+    },
     "mg/protocol/": {
         "google/protobuf/": "handlers take and return protobuf messages",
     },
