@@ -237,7 +237,12 @@ TEST_F(GrpcServer, RefusesHeadersOverTheLimit) {
   EXPECT_EQ(echo("x", {{"large", std::string(8 * 1024, 'v')}}), "x");
   const Answer over = call("/game.Test/Echo", value("x"), {{"large", std::string(64 * 1024, 'v')}});
   EXPECT_FALSE(over.status.ok());
-  EXPECT_EQ(echo("x"), "x");
+  // The library may end the connection with it: calls fail until the channel has another.
+  Answer after = call("/game.Test/Echo", value("x"));
+  for (int i = 0; i < 100 && after.status.error_code() == ::grpc::StatusCode::UNAVAILABLE; ++i) {
+    after = call("/game.Test/Echo", value("x"));
+  }
+  EXPECT_EQ(read<StringValue>(after).value(), "x");
   EXPECT_EQ(calls_, 2);
 }
 
