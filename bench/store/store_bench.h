@@ -1,0 +1,14 @@
+// bench/store/store_bench.h -- the rows of the stores' benchmark, one function for each store.
+#pragma once
+
+#include <string>
+
+#include "utils/bench_case.h"
+
+namespace mg::bench {
+
+void memory_rows(Report& report);
+// `address`: of an empty redis-server, host:port.
+void redis_rows(Report& report, const std::string& address);
+
+}  // namespace mg::bench
