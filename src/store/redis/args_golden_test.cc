@@ -48,7 +48,8 @@ bool add_argument(Command& command, const json::object& value) {
   if (type == "nil" || (nil && nil->is_bool() && nil->as_bool())) {
     command.add(nullptr);
   } else if (type == "[]uint8") {
-    add_value(command, std::as_bytes(std::span(unhex(text_of(value.at("hex"))))));
+    const std::string octets = unhex(text_of(value.at("hex")));
+    add_value(command, std::as_bytes(std::span(octets)));
   } else if (type == "bool") {
     add_value(command, value.at("value").as_bool());
   } else if (type == "float32") {
@@ -57,7 +58,7 @@ bool add_argument(Command& command, const json::object& value) {
   } else if (type == "float64") {
     add_value(command, std::bit_cast<double>(std::stoull(text_of(value.at("bits")), nullptr, 16)));
   } else if (type == "time.Time") {
-    const auto time = parse_time(text_of(dtype::parse_json(text_of(value.at("json")))->as_text().c_str()));
+    const auto time = parse_time(dtype::parse_json(text_of(value.at("json")))->as_text());
     if (!time) return false;  // The year 1, which nanoseconds do not reach.
     add_value(command, *time);
   } else if (type == "time.Duration") {
