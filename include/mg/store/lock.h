@@ -1,9 +1,9 @@
 // mg/store/lock.h -- locks that nodes share: held by one at a time, renewed while it lives, with a number that grows.
 //
-//   lock::Locks locks(loop, backend);                       // redis::LockBackend, or memory::LockBackend in one
-//   process auto lock = co_await locks.obtain("role", 42); if (!lock) return ...;                                  //
-//   kTimeout: somebody else has it co_await save(role, lock->fence());                     // the store refuses what
-//   comes with an older number co_await lock->release();
+//   lock::Locks locks(loop, backend);                 // redis::LockBackend; memory::LockBackend in one process
+//   auto lock = co_await locks.obtain("role", 42);    // kTimeout: somebody else has it
+//   co_await save(role, lock->fence());               // the store refuses what comes with an older number
+//   co_await lock->release();
 #pragma once
 
 #include <chrono>
