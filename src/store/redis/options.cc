@@ -27,14 +27,18 @@ Result<std::string> unescape(std::string_view text) {
   return out;
 }
 
+// "": it is fine.
+std::string url_fault(const std::string& url) {
+  const auto read = parse_url(url);
+  return read ? std::string() : read.error().detail;
+}
+
 }  // namespace
 
 void Options::add_to(Flags& flags) {
   flags.section("Redis");
-  flags.add("redis", &url, "Redis server: [redis://][user:password@]host[:port]; empty: 127.0.0.1:6379",
-            {.check = [](const std::string& text) { return parse_url(text) ? "" : parse_url(text).error().detail; },
-             .secret = true,
-             .env = {"GAME_REDIS_URL"}});
+  flags.add("redis", &url, "Redis server: [redis://][user:password@]host[:port], or empty: built in, in this process",
+            {.check = url_fault, .secret = true, .env = {"GAME_REDIS_URL"}});
   flags.add("redis_db", &db, "Its database", {.min = 0, .env = {"GAME_REDIS_DB"}});
   flags.add("redis_idle_conns", &idle_pool, "Connections for waiting commands that are kept when idle",
             {.aliases = {"redis_ide_conns"}, .env = {"GAME_REDIS_IDLE_CONNS", "GAME_REDIS_IDE_CONNS"}});
