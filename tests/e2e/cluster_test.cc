@@ -69,7 +69,7 @@ struct Member {
         });
   }
   Result<void> start() {
-    std::vector<const char*> all{"--loops=1"};
+    std::vector<const char*> all{"--loops=1", "--rpc_link=off"};  // Over gRPC; link_test.cc has the link.
     for (const std::string& each : arguments) all.push_back(each.c_str());
     return process.start(all);
   }
@@ -125,7 +125,7 @@ Server node(std::string name, std::vector<std::string> flags, bool started = tru
   return Server({.name = name,
                  .command =
                      [name, flags](std::uint16_t port, const std::string&) {
-                       std::vector<std::string> all{MG_CLUSTER_NODE, name, "--loops=1",
+                       std::vector<std::string> all{MG_CLUSTER_NODE, name, "--loops=1", "--rpc_link=off",
                                                     "--rpc_address=127.0.0.1:" + std::to_string(port)};
                        all.insert(all.end(), flags.begin(), flags.end());
                        return all;
