@@ -69,6 +69,7 @@ mg::Result<void> Forward::answer(const mg::Result<void>& done, const game::InFor
 mg::Result<void> Forward::offline(const mg::rpc::Context& context, const game::InForwardOffline&,
                                   game::OutForwardOffline&) {
   world_.leave(context.meta().get_int64("Role-Id"));
+  sessions_.ended(context.meta().get_int64("Account-Id"), context.meta().get("Client-Id"));
   return {};
 }
 

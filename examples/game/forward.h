@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "examples/game/sessions.h"
 #include "examples/game/world.h"
 #include "examples/proto/game.pb.h"
 #include "mg/protocol/router.h"
@@ -19,7 +20,8 @@ namespace example {
 // Threads: shared.
 class Forward {
  public:
-  Forward(const mg::protocol::Router& router, World& world) : router_(router), world_(world) {}
+  Forward(const mg::protocol::Router& router, World& world, Sessions& sessions)
+      : router_(router), world_(world), sessions_(sessions) {}
 
   // Makes the players' mailboxes, one set for each loop. Before the first message.
   void start(mg::Runtime& runtime);
@@ -42,6 +44,7 @@ class Forward {
 
   const mg::protocol::Router& router_;
   World& world_;
+  Sessions& sessions_;
   std::vector<std::unique_ptr<mg::Mailbox>> mailboxes_;  // By loop.
 };
 

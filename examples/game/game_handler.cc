@@ -14,12 +14,6 @@ std::string group_of(std::string_view room) {
   return fmt::format("room:{}", room);
 }
 
-void fill(msg::Role& out, const Role& role) {
-  out.set_id(role.id);
-  out.set_name(role.name);
-  out.set_level(role.level);
-}
-
 }  // namespace
 
 mg::Task<mg::Result<void>> GameHandler::bind(const mg::AgentMeta& player, gate::InGateBind change) {
@@ -33,19 +27,15 @@ mg::Task<mg::Result<void>> GameHandler::Login_10001(mg::AgentMeta& player, const
                                                     msg::S2C_10001& out) {
   const auto name = check_token(in.token(), token_secret_, mg::system_clock().wall());
   if (!name) co_return std::unexpected(name.error());
-  const std::int64_t account = world_.account(*name);
+  const std::int64_t account = World::account(*name);
   if (player.account_id() != 0 && player.account_id() != account) {
     co_return mg::fail(mg::code::kForbidden, "logged in as another account already: leave first");
   }
-  // One client an account: an older one is closed.
-  gate::InGateBind change;
-  (*change.mutable_meta())["Account-Id"] = std::to_string(account);
-  change.set_authstate(gate::InGateBind::CONFIRM);
-  change.set_unique("Account-Id");
-  if (auto bound = co_await bind(player, std::move(change)); !bound) co_return bound;
-
-  out.set_accountid(account);
-  for (const Role& role : world_.roles(account)) fill(*out.add_roles(), role);
+  // One client an account: an older one is told and closed, whatever gate it is on.
+  game::OutSessionsClaim claimed;
+  if (auto done = co_await sessions_.claim_at_home(player, account, claimed); !done) co_return done;
+  if (!out.ParseFromString(claimed.login()))
+    co_return mg::fail(mg::code::kServer, "the account's home answers nonsense");
   co_return mg::Result<void>();
 }
 

@@ -4,6 +4,7 @@
 //   router.add_route(handler);
 #pragma once
 
+#include "examples/game/sessions.h"
 #include "examples/game/world.h"
 #include "examples/proto/gate.pb.h"
 #include "examples/proto/msg.rpc.pb.h"
@@ -15,8 +16,8 @@ namespace example {
 // Threads: shared: players on different loops are served at the same time, one player's messages one after the other.
 class GameHandler : public msg::Game::Handler {
  public:
-  GameHandler(mg::App& app, World& world, const std::string& token_secret)
-      : app_(app), world_(world), token_secret_(token_secret) {}
+  GameHandler(mg::App& app, World& world, Sessions& sessions, const std::string& token_secret)
+      : app_(app), world_(world), sessions_(sessions), token_secret_(token_secret) {}
 
   using Outcome = mg::Result<void>;
   mg::Task<Outcome> Login_10001(mg::AgentMeta& player, const msg::C2S_10001& in, msg::S2C_10001& out);
@@ -33,6 +34,7 @@ class GameHandler : public msg::Game::Handler {
 
   mg::App& app_;
   World& world_;
+  Sessions& sessions_;
   const std::string& token_secret_;
 };
 

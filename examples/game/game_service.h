@@ -9,6 +9,7 @@
 
 #include "examples/game/forward.h"
 #include "examples/game/game_handler.h"
+#include "examples/game/sessions.h"
 #include "examples/game/world.h"
 #include "mg/app/app.h"
 #include "mg/protocol/router.h"
@@ -23,6 +24,7 @@ class GameService {
  private:
   std::string token_secret_;
   World world_;
+  Sessions sessions_;
   GameHandler handler_;
   mg::protocol::Router router_;
   Forward forward_;

@@ -1,5 +1,7 @@
 #include "examples/game/world.h"
 
+#include <openssl/sha.h>
+
 #include <algorithm>
 
 namespace example {
@@ -15,11 +17,26 @@ mg::Result<void> check_name(std::string_view what, std::string_view name) {
   return {};
 }
 
+// 53 bits of the name's SHA-256: the same on every node, and exact in every client's numbers.
+std::int64_t number_of(std::string_view name) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  ::SHA256(reinterpret_cast<const unsigned char*>(name.data()), name.size(), digest);
+  std::int64_t number = 0;
+  for (int i = 0; i < 7; ++i) number = number << 8 | digest[i];
+  number >>= 3;
+  return number == 0 ? 1 : number;
+}
+
 }  // namespace
 
+void fill(msg::Role& out, const Role& role) {
+  out.set_id(role.id);
+  out.set_name(role.name);
+  out.set_level(role.level);
+}
+
 std::int64_t World::account(std::string_view name) {
-  const std::lock_guard lock(mutex_);
-  return accounts_.try_emplace(std::string(name), static_cast<std::int64_t>(accounts_.size()) + 1).first->second;
+  return number_of(name);
 }
 
 std::vector<Role> World::roles(std::int64_t account) const {
@@ -36,7 +53,7 @@ mg::Result<Role> World::create_role(std::int64_t account, std::string_view name)
   const std::lock_guard lock(mutex_);
   auto& mine = roles_of_[account];
   if (mine.size() >= kMaxRoles) return mg::fail(mg::code::kTooMany, "an account has at most {} roles", kMaxRoles);
-  const auto id = static_cast<std::int64_t>(roles_.size()) + 1;
+  const std::int64_t id = number_of(name);  // Names are unique.
   if (!names_.try_emplace(std::string(name), id).second) {
     return mg::fail(mg::code::kExists, "role name \"{}\" is taken", name);
   }

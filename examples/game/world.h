@@ -1,6 +1,6 @@
 // examples/game/world.h -- what the game remembers: accounts, their roles, who is in which room. In memory for now.
 //
-//   std::int64_t account = world.account("alice");
+//   std::int64_t account = World::account("alice");
 //   Result<Role> role = world.create_role(account, "Ann");
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "examples/proto/msg.pb.h"
 #include "mg/base/error.h"
 
 namespace example {
@@ -22,6 +23,8 @@ struct Role {
   std::int32_t level = 1;
 };
 
+void fill(msg::Role& out, const Role& role);
+
 inline constexpr std::string_view kLobby = "lobby";
 
 // Threads: shared.
@@ -30,8 +33,8 @@ class World {
   static constexpr std::size_t kMaxRoles = 8;       // Of an account.
   static constexpr std::size_t kMaxNameBytes = 32;  // Of a role or a room.
 
-  // The account's number, given to it at its first login.
-  std::int64_t account(std::string_view name);
+  // The account's number, the same on every node. Shape: 1..2^53-1
+  static std::int64_t account(std::string_view name);
   std::vector<Role> roles(std::int64_t account) const;
   // Errors: kInvalid  the name is empty, too long or has control characters; kExists  taken; kTooMany  kMaxRoles
   mg::Result<Role> create_role(std::int64_t account, std::string_view name);
@@ -48,7 +51,6 @@ class World {
 
  private:
   mutable std::mutex mutex_;  // docs/threads.md: "example world"
-  std::unordered_map<std::string, std::int64_t> accounts_;
   std::unordered_map<std::int64_t, Role> roles_;
   std::unordered_map<std::int64_t, std::vector<std::int64_t>> roles_of_;
   std::unordered_map<std::string, std::int64_t> names_;

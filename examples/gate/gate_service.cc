@@ -4,6 +4,7 @@
 #include "mg/agent/tcp/transport.h"
 #include "mg/agent/ws/transport.h"
 #include "mg/base/log.h"
+#include "mg/rpc/selector.h"
 
 namespace example {
 
@@ -24,6 +25,12 @@ GateService::GateService(mg::App& app, mg::agent::AgentOptions defaults) : app_(
 }
 
 mg::Result<void> GateService::start() {
+  // A player's messages go to the game node that the account hashes to, unless a flag says otherwise. (Where there is
+  // but one node there is nothing to choose.)
+  const mg::CommonFlags& flags = app_.process().common();
+  if (flags.selector.empty() && !flags.registry_address.empty()) {
+    app_.client().set_picker("game", mg::rpc::consistent_hash(std::string(mg::meta_key::kAccountId)));
+  }
   protocol_ = app_.method("game", "Forward.Protocol");
   std::vector<std::unique_ptr<mg::agent::Transport>> transports;
   transports.push_back(mg::agent::ws::make_transport());
@@ -73,7 +80,7 @@ mg::Result<void> GateService::push(const Context&, const gate::InGatePush& in, g
   return {};
 }
 
-mg::Task<mg::Result<void>> GateService::bind(const Context&, const gate::InGateBind& in, gate::OutGateBind& out) {
+mg::Task<mg::Result<void>> GateService::bind(const Context&, const gate::InGateBind& in, gate::OutGateBind&) {
   const ClientPtr client = agent_->get_client(in.clientid());
   if (!client) co_return mg::fail(mg::code::kUnknown, "client [{}] not found", in.clientid());
   // On the client's loop, so that all of it is done when the caller goes on.
@@ -85,13 +92,6 @@ mg::Task<mg::Result<void>> GateService::bind(const Context&, const gate::InGateB
   if (in.authstate() != gate::InGateBind::KEEP) client->set_auth_state(in.authstate() == gate::InGateBind::CONFIRM);
   for (const std::string& group : in.leave()) client->leave(group);
   for (const std::string& group : in.join()) client->join(group);
-  if (!in.unique().empty()) {
-    for (const ClientPtr& other : agent_->find(in.unique(), client->meta_here().get(in.unique()))) {
-      if (other == client) continue;
-      other->close("replaced by a newer login");
-      out.set_replaced(out.replaced() + 1);
-    }
-  }
   co_await here.resume_here();
   co_return mg::Result<void>();
 }
@@ -100,8 +100,14 @@ mg::Result<void> GateService::kick(const Context&, const gate::InGateKick& in, g
   std::vector<ClientPtr> clients;
   if (!in.metakey().empty()) clients = agent_->find(in.metakey(), in.metavalue());
   if (ClientPtr one = agent_->get_client(in.clientid())) clients.push_back(std::move(one));
-  for (const ClientPtr& client : clients) client->close(in.reason());
-  out.set_count(static_cast<std::uint32_t>(clients.size()));
+  std::uint32_t count = 0;
+  for (const ClientPtr& client : clients) {
+    if (client->id().text() == in.except()) continue;
+    if (in.cmd() != 0) client->write({.cmd = in.cmd()}, in.data());
+    client->close(in.reason());
+    ++count;
+  }
+  out.set_count(count);
   return {};
 }
 
