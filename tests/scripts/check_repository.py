@@ -35,7 +35,7 @@ LAYERS = [
     {"runtime"},
     {"utils"},
     {"meta", "codec"},
-    {"registry", "broker", "rpc", "protocol", "agent", "store", "web"},
+    {"registry", "broker", "rpc", "protocol", "agent", "store", "store/documents", "web"},
     {"app"},  # and the adapters: PORTS' subfolders
     {"testing"},
 ]
@@ -159,13 +159,13 @@ def module_of(path):
 
 
 def line_of(module):
+    for number, modules in enumerate(LAYERS):
+        if module in modules:
+            return number
     if "/" in module:
         return ADAPTER_LINE
     if module in TOP:
         return len(LAYERS)
-    for number, modules in enumerate(LAYERS):
-        if module in modules:
-            return number
     return None
 
 

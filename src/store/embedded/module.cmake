@@ -1,0 +1,5 @@
+if(TARGET store_embedded_test)
+  target_link_libraries(store_embedded_test PRIVATE mg_test_support)
+  target_compile_definitions(store_embedded_test PRIVATE MG_STORE_STORM="${CMAKE_BINARY_DIR}/tests/servers/store_storm")
+  add_dependencies(store_embedded_test store_storm)
+endif()
