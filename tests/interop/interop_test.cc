@@ -303,20 +303,30 @@ TEST_F(Interop, DeadlinesAreKeptOnBothSides) {
 TEST_F(Interop, GivingUpIsSeenByGo) {
   start();
   struct Run {
-    static Task<bool> give_up(App& app) {
+    static Task<void> wait(Task<Result<void>> call) { (void)co_await std::move(call); }
+    static Task<bool> give_up(App& app, bool awaited) {
       probe::Message out;
-      const probe::Message in = message("", 0, 20'000);
-      const rpc::Context context;
-      std::optional<Task<Result<void>>> call(app.call("go", "Probe.Slow", context, in, out));
+      const probe::Message in = message("", 0, 200'000);
       Loop& loop = *Loop::current();
+      const rpc::Context context(Deadline::after(loop.clock(), std::chrono::seconds(150)));
+      std::optional<Task<Result<void>>> call(app.call("go", "Probe.Slow", context, in, out));
+      std::optional<Task<void>> waiting;
+      if (awaited) {
+        waiting.emplace(wait(*std::exchange(call, std::nullopt)));
+        waiting->start();
+      }
       co_await loop.sleep_until(loop.now() + std::chrono::milliseconds(100));
       call.reset();
+      waiting.reset();
       co_return true;
     }
   };
   ASSERT_TRUE(cpp_.call("go", "Who", message("")));
-  ASSERT_TRUE(cpp_.on_loop(Run::give_up(cpp_.app)));
-  EXPECT_TRUE(eventually([&] { return go_heard("slow", "context canceled"); }));
+  for (const bool awaited : {false, true}) {
+    heard_.clear();
+    ASSERT_TRUE(cpp_.on_loop(Run::give_up(cpp_.app, awaited)));
+    EXPECT_TRUE(eventually([&] { return go_heard("slow", "context canceled"); })) << awaited;
+  }
 
   // A handler here runs on; who gave up has its error at once.
   const object gone = call("Slow", {{"Number", 300}}, {{"cancel_ms", 50}});

@@ -502,7 +502,7 @@ class GrpcRoute final : public Route {
     call->enter();
     call->connection->stub.UnaryCall(&call->context, way->path, ::grpc::StubOptions(), &call->request, &call->reply,
                                      [call](::grpc::Status status) { on_done(call, std::move(status)); });
-    return wait(std::move(call), context.deadline(), *messages.reply);
+    return wait(Hold(std::move(call)), context.deadline(), *messages.reply);
   }
 
   // On a thread of the library.
@@ -516,13 +516,19 @@ class GrpcRoute final : public Route {
     state->let_go();
   }
 
-  static Task<Result<void>> wait(std::shared_ptr<UnaryCall> call, Deadline deadline, MessageLite& reply) {
-    struct CancelUnlessDone {
-      UnaryCall& call;
-      ~CancelUnlessDone() {
-        if (!call.done.is_set()) call.context.TryCancel();
-      }
-    } const cancel_unless_done{*call};
+  // A caller's hold of its call; a call that nobody waits for any more is cancelled. A parameter of the coroutine, and
+  // not in it: that may be destroyed before it has begun.
+  struct Hold {
+    explicit Hold(std::shared_ptr<UnaryCall> held) : call(std::move(held)) {}
+    Hold(Hold&&) = default;
+    ~Hold() {
+      if (call && !call->done.is_set()) call->context.TryCancel();
+    }
+    std::shared_ptr<UnaryCall> call;
+  };
+
+  static Task<Result<void>> wait(Hold hold, Deadline deadline, MessageLite& reply) {
+    const std::shared_ptr<UnaryCall>& call = hold.call;
     if (!co_await call->done.wait(*call->way->own.loop, deadline)) co_return std::unexpected(deadline_exceeded());
     if (!call->status.ok()) co_return std::unexpected(call->error_of(call->status));
     if (auto done = decode(call->reply, Format::kProto, reply); !done) {
