@@ -13,7 +13,6 @@ file(WRITE "${CMAKE_BINARY_DIR}/microgameConfig.cmake" [=[
 include(CMakeFindDependencyMacro)
 find_dependency(Threads)
 find_dependency(fmt)
-find_dependency(spdlog)
 find_dependency(OpenSSL 3)
 find_dependency(ZLIB)
 find_dependency(Protobuf)

@@ -3,7 +3,7 @@
 
 #include "examples/game/game_service.h"
 #include "examples/gate/gate_service.h"
-#include "mg/base/log.h"
+#include "mg/base/logging.h"
 
 int main(int argc, char** argv) {
   mg::log::Logging logging;

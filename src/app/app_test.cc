@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "mg/base/check.h"
-#include "mg/base/log.h"
+#include "mg/base/logging.h"
 #include "mg/broker/local/local_broker.h"
 #include "mg/registry/local/local_registry.h"
 #include "mg/runtime/event.h"

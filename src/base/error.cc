@@ -6,42 +6,13 @@
 #include <optional>
 
 #include "base/error_text.h"
+#include "base/escape.h"
 #include "base/utf8.h"
 
 namespace mg {
 namespace {
 
 constinit std::atomic<StatusLookup> status_lookup{nullptr};
-
-// Text as a JSON string, escaped as Go's encoding/json does by default.
-void append_json_string(std::string& out, std::string_view text) {
-  out += '"';
-  for (std::size_t i = 0; i < text.size();) {
-    const utf8::Rune rune = utf8::decode_rune(text.substr(i));
-    if (!rune.valid) {
-      out += "\\ufffd";
-    } else if (rune.value == '"' || rune.value == '\\') {
-      (out += '\\') += static_cast<char>(rune.value);
-    } else if (rune.value == '\b') {
-      out += "\\b";
-    } else if (rune.value == '\f') {
-      out += "\\f";
-    } else if (rune.value == '\n') {
-      out += "\\n";
-    } else if (rune.value == '\r') {
-      out += "\\r";
-    } else if (rune.value == '\t') {
-      out += "\\t";
-    } else if (rune.value < 0x20 || rune.value == '<' || rune.value == '>' || rune.value == '&' ||
-               rune.value == 0x2028 || rune.value == 0x2029) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(rune.value));
-    } else {
-      out += text.substr(i, rune.size);
-    }
-    i += rune.size;
-  }
-  out += '"';
-}
 
 // Reads one JSON object into an Error with the rules of Go's json.Unmarshal. An own reader, because a general library
 // loses what those rules need: the number as it was written, keys that repeat or differ in case, broken UTF-8.

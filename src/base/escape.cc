@@ -1,6 +1,9 @@
 #include "base/escape.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <iterator>
 
 #include "base/utf8.h"
 
@@ -75,6 +78,35 @@ std::string quote(std::string_view text, std::size_t limit) {
   std::string out = "\"";
   const bool whole = append_escaped(out, text, limit + 1) == text.size();
   return out += whole ? "\"" : "...\"";
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  for (std::size_t i = 0; i < text.size();) {
+    const utf8::Rune rune = utf8::decode_rune(text.substr(i));
+    if (!rune.valid) {
+      out += "\\ufffd";
+    } else if (rune.value == '"' || rune.value == '\\') {
+      (out += '\\') += static_cast<char>(rune.value);
+    } else if (rune.value == '\b') {
+      out += "\\b";
+    } else if (rune.value == '\f') {
+      out += "\\f";
+    } else if (rune.value == '\n') {
+      out += "\\n";
+    } else if (rune.value == '\r') {
+      out += "\\r";
+    } else if (rune.value == '\t') {
+      out += "\\t";
+    } else if (rune.value < 0x20 || rune.value == '<' || rune.value == '>' || rune.value == '&' ||
+               rune.value == 0x2028 || rune.value == 0x2029) {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(rune.value));
+    } else {
+      out += text.substr(i, rune.size);
+    }
+    i += rune.size;
+  }
+  out += '"';
 }
 
 }  // namespace mg

@@ -18,4 +18,8 @@ std::size_t append_escaped(std::string& out, std::string_view text, std::size_t 
 // "text" in quotes, escaped, and cut with ... when it is longer than `limit` octets.
 std::string quote(std::string_view text, std::size_t limit = 80);
 
+// Text as a JSON string in its quotes, escaped as Go's encoding/json does by default (< > & U+2028 U+2029 too, bad
+// UTF-8 replaced).
+void append_json_string(std::string& out, std::string_view text);
+
 }  // namespace mg

@@ -1,4 +1,4 @@
-#include "mg/base/log.h"
+#include "mg/base/logging.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -166,7 +166,7 @@ TEST(Log, AllThreadsMayLog) {
           });
         }
       },
-      {.level = Level::kInfo, .queue_lines = 4096});
+      {.level = Level::kInfo, .max_repeats = 0});
   EXPECT_EQ(lines.size(), 2000u);
 }
 
@@ -176,7 +176,7 @@ TEST(Log, ThreadsMayLogWhileLoggingEnds) {
   std::jthread thread([&] {
     while (!stop) info("x");  // Below warn when there is no Logging.
   });
-  for (int i = 0; i < 20; ++i) Logging logging({.level = Level::kInfo, .fd = out.fd(), .queue_lines = 8});
+  for (int i = 0; i < 20; ++i) Logging logging({.level = Level::kInfo, .fd = out.fd(), .queue_bytes = 8});
   stop = true;
 }
 
@@ -207,8 +207,8 @@ TEST(Log, ASlowReaderLosesTheOldestLinesAndIsTold) {
   std::string text;
   std::thread reader;
   {
-    Logging logging({.level = Level::kInfo, .fd = ends[1], .queue_lines = 16});
-    // Nobody reads: about 600 lines fit the pipe, 16 the queue. That this loop ends is the point.
+    Logging logging({.level = Level::kInfo, .fd = ends[1], .queue_bytes = 1, .max_line_bytes = 100, .max_repeats = 0});
+    // Nobody reads: about 600 lines fit the pipe, as many the writer, ten the queue. That this loop ends is the point.
     for (std::uint64_t i = 0; i < kLines; ++i) info("{:<80}|", i);
     dropped = logging.dropped();
     EXPECT_GT(dropped, 1000u);
@@ -237,7 +237,7 @@ TEST(Log, AReaderThatNeverComesDelaysTheEndByAboutASecond) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
   {
-    Logging logging({.level = Level::kInfo, .fd = ends[1], .queue_lines = 64});
+    Logging logging({.level = Level::kInfo, .fd = ends[1], .max_repeats = 0});
     for (int i = 0; i < 5000; ++i) info("{:<80}|", i);
   }  // Ends.
   close(ends[0]);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "mg/base/clock.h"
+#include "mg/base/logging.h"
 #include "mg/runtime/event.h"
 #include "mg/runtime/loop.h"
 #include "src/protocol/router_test.pb.h"

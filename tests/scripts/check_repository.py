@@ -296,7 +296,7 @@ def check_tests(tree, _):
 
 FLAG = re.compile(r'\bflags\w*(?:\(\))?(?:\.|->)add\(\s*"([a-z0-9_]+)"(?:[^;]*?\.env = \{"(\w+)")?')
 # Variables that are read without a flag of their own.
-PLAIN_VARIABLES = {"GAME_LOG_LEVEL", "GAME_ERROR_STACK"}
+PLAIN_VARIABLES = {"GAME_LOG_LEVEL", "GAME_LOG_FILE", "GAME_LOG_FORMAT", "GAME_ERROR_STACK"}
 
 
 def check_variables(tree, _):

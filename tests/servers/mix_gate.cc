@@ -13,7 +13,7 @@
 #include "mg/agent/tcp/transport.h"
 #include "mg/agent/ws/transport.h"
 #include "mg/base/flags.h"
-#include "mg/base/log.h"
+#include "mg/base/logging.h"
 #include "mg/runtime/runtime.h"
 #include "mg/runtime/signals.h"
 #include "mg/runtime/task.h"
