@@ -78,10 +78,14 @@ std::uint64_t resident_bytes() {
 }
 
 Profile::Profile(std::string what, const Clock& clock)
-    : what_(std::move(what)), clock_(clock), begin_(clock.now()), memory_(resident_bytes()) {}
+    : what_(std::move(what)),
+      clock_(clock),
+      begin_(clock.now()),
+      logs_(log::enabled(log::Level::kDebug)),
+      memory_(logs_ ? resident_bytes() : 0) {}
 
 Profile::~Profile() {
-  if (log::enabled(log::Level::kDebug)) log::debug("{}", text());
+  if (logs_) log::debug("{}", text());
 }
 
 std::string Profile::text() const {

@@ -282,6 +282,8 @@ class Reader {
       while (size < text_.size() && size < 6 && text_[size] >= 'A' && text_[size] <= 'Z') ++size;
       if (text_.starts_with("ChST") || text_.starts_with("MeST")) size = 4;
       if (size < 3 || size > 5) return false;
+      // Longer ones than three end in T, as in Go: CEST.
+      if (size > 3 && text_[size - 1] != 'T' && !text_.starts_with("WITA")) return false;
       if (size == 3 && text_.starts_with("GMT") && text_.size() > 4 && (text_[3] == '+' || text_[3] == '-') &&
           is_digit(text_[4])) {
         int hours = text_[4] - '0';

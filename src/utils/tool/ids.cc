@@ -1,5 +1,7 @@
 #include "mg/utils/tool/ids.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace mg::tool {
@@ -19,14 +21,15 @@ std::int64_t milliseconds(Clock::WallTime time) {
 
 }  // namespace
 
-UuidMaker::UuidMaker(const Clock& clock, Random& random)
-    : clock_(clock),
-      random_(random),
-      node_((random.next() & 0xFFFF'FFFF'FFFF) | 0x0100'0000'0000),  // The multicast bit: no hardware has it.
-      sequence_(static_cast<std::uint16_t>(random.next() & 0x3FFF)) {}
+UuidMaker::UuidMaker(const Clock& clock, Random& random) : clock_(clock), random_(random) {}
 
 Uuid UuidMaker::v1() {
   const std::lock_guard lock(mutex_);
+  if (const int process = ::getpid(); process != process_) {
+    process_ = process;
+    node_ = (random_.next() & 0xFFFF'FFFF'FFFF) | 0x0100'0000'0000;  // The multicast bit: no hardware has it.
+    sequence_ = static_cast<std::uint16_t>(random_.next() & 0x3FFF);
+  }
   constexpr std::uint64_t kTicksTo1970 = 0x01B2'1DD2'1381'4000;  // Of 100 ns since 1582-10-15.
   const auto since = std::max<std::int64_t>(clock_.wall().time_since_epoch().count(), 0);
   std::uint64_t ticks = kTicksTo1970 + static_cast<std::uint64_t>(since) / 100;

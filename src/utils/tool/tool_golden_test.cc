@@ -274,7 +274,8 @@ std::string shown(const Moment& moment) {
 TEST(GoldenTool, DateFormats) {
   each("TimeFormat", [](const Value& c) -> std::string {
     Moment moment = Moment::unix(number(c, "unix"), zone_of(c));
-    moment.nanoseconds = rfc3339(text(c, "instant")).nanoseconds;
+    if (const std::string instant = text(c, "instant"); instant.contains('.'))
+      moment.nanoseconds = rfc3339(instant).nanoseconds;
     std::string wrong;
     for (const auto& [format, want] : c.at("formats").as_dict()) {
       const std::string got = format_date(format, moment);

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -175,6 +177,43 @@ TEST(Ids, SnowflakesGrowWhenTheClockGoesBack) {
   EXPECT_EQ(Snowflake({.worker = 1024}, clock).next().error().code, code::kInvalid);
 }
 
+TEST(Ids, TenMillionInARowAllGrow) {
+  Snowflake ids({.max_back = 1h}, system_clock());
+  std::int64_t last = 0;
+  std::size_t wrong = 0;
+  for (int i = 0; i < 10'000'000; ++i) {
+    const std::int64_t id = ids.next().value_or(0);
+    wrong += id <= last;
+    last = id;
+  }
+  EXPECT_EQ(wrong, 0u);
+}
+
+TEST(Ids, AForkedProcessMakesOthers) {
+  ManualClock clock;  // Both processes have the same time.
+  SystemRandom random;
+  UuidMaker uuids(clock, random);
+  (void)uuids.v1();
+  (void)uuids.v7();
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const Uuid ids[] = {uuids.v1(), uuids.v7(), Uuid::v4(random)};
+    _exit(write(ends[1], ids, sizeof ids) == sizeof ids ? 0 : 1);
+  }
+  ASSERT_GT(child, 0);
+  Uuid theirs[3];
+  EXPECT_EQ(read(ends[0], theirs, sizeof theirs), static_cast<ssize_t>(sizeof theirs));
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  close(ends[0]);
+  close(ends[1]);
+  EXPECT_NE(theirs[0], uuids.v1());
+  EXPECT_NE(theirs[1], uuids.v7());
+  EXPECT_NE(theirs[2], Uuid::v4(random));
+}
+
 TEST(Ids, NoneTwiceFromManyThreads) {
   Snowflake ids({.max_back = 1h}, system_clock());
   std::vector<std::vector<std::int64_t>> made(4);
@@ -308,6 +347,27 @@ TEST(TtlCache, ForgetsInTimeAndStaysBounded) {
   EXPECT_NE(cache.get(1), nullptr);
   EXPECT_TRUE(cache.erase(1));
   EXPECT_FALSE(cache.erase(1));
+}
+
+TEST(TtlCache, SweepsAroundWhatLives) {
+  ManualClock clock;
+  std::vector<int> told;
+  TtlCache<int, int>* self = nullptr;
+  TtlCache<int, int> cache({.max_size = 10, .ttl = 1s}, clock, [&](const int& key, int&) {
+    told.push_back(key);
+    self->erase(1);  // One that lives, and was looked at.
+    self->put(3, 0);
+  });
+  self = &cache;
+  for (int i = 0; i < 6; ++i) cache.put(i, i, i % 2 == 0 ? 1s : 1h);
+  clock.advance(2s);
+  EXPECT_EQ(cache.sweep(), 3u);
+  EXPECT_THAT(told, ElementsAre(0, 2, 4));
+  EXPECT_EQ(cache.size(), 2u);
+  EXPECT_EQ(cache.get(1), nullptr);
+  EXPECT_NE(cache.get(3), nullptr);
+  EXPECT_NE(cache.get(5), nullptr);
+  EXPECT_EQ(cache.sweep(0), 0u);
 }
 
 TEST(TtlCache, CallbacksMayChangeIt) {

@@ -39,7 +39,7 @@ std::string display(const T& value, std::size_t max_bytes = 16 * 1024) {
 // Memory of this process that is in use now, from /proc; 0: cannot be told.
 std::uint64_t resident_bytes();
 
-// Measures from its making to its end, and logs that at level debug. Threads: one.
+// Measures from its making to its end, and logs that at level debug; where that is off it does nothing. Threads: one.
 class Profile {
  public:
   explicit Profile(std::string what, const Clock& clock = system_clock());
@@ -47,13 +47,14 @@ class Profile {
   Profile& operator=(const Profile&) = delete;
   ~Profile();
 
-  // The line so far, for one's own use.
+  // The line so far, for one's own use. (The memory is compared only where the level was on.)
   std::string text() const;
 
  private:
   const std::string what_;
   const Clock& clock_;
   const Clock::TimePoint begin_;
+  const bool logs_;
   const std::uint64_t memory_;
 };
 

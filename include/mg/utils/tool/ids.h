@@ -1,4 +1,4 @@
-// mg/utils/tool/ids.h -- ids: UUIDs by time, and 63-bit numbers of many machines ("snowflake").
+// mg/utils/tool/ids.h -- ids: UUIDs by time, and 63-bit numbers of many processes ("snowflake").
 //
 //   UuidMaker uuids(clock, random); Uuid id = uuids.v7();      // Sorts by time; v4 is Uuid::v4(random)
 //   Snowflake ids({.worker = 7}, clock);
@@ -21,7 +21,8 @@ class UuidMaker {
  public:
   UuidMaker(const Clock& clock, Random& random);
 
-  // 60 bits of time since 1582, a random clock sequence and node: tells when, not where.
+  // 60 bits of time since 1582, a random clock sequence and node, new ones in a process that was forked: tells when,
+  // not where.
   Uuid v1();
   // Milliseconds since 1970, then a counter and random bits: each one greater than the one before of this maker,
   // whatever the clock does.
@@ -31,15 +32,16 @@ class UuidMaker {
   std::mutex mutex_;  // docs/threads.md: "uuids"
   const Clock& clock_;
   Random& random_;
-  std::uint64_t node_;      // 48 bits, marked as random.
-  std::uint16_t sequence_;  // 14 bits.
+  int process_ = 0;             // That node_ and sequence_ are of.
+  std::uint64_t node_ = 0;      // 48 bits, marked as random.
+  std::uint16_t sequence_ = 0;  // 14 bits.
   std::uint64_t last_v1_ = 0;
   std::uint64_t last_v7_ms_ = 0;
   std::uint32_t v7_count_ = 0;
 };
 
 struct SnowflakeOptions {
-  std::uint32_t worker = 0;  // 0..1023; different on every machine.
+  std::uint32_t worker = 0;  // 0..1023; different in every process.
   Clock::WallTime epoch{std::chrono::sys_days{std::chrono::year{2020} / 1 / 1}};
   std::chrono::milliseconds max_back{std::chrono::seconds(10)};  // A clock that goes back by less is waited for, below.
 };

@@ -75,20 +75,21 @@ class TtlCache {
 
   // Drops what has expired among the `most` least recently used; call it now and then if on_drop or memory matters.
   std::size_t sweep(std::size_t most = 1000) {
-    std::size_t dropped = 0;
-    std::list<Entry> kept;  // Looked at; put back below, so that callbacks see a whole cache but these.
+    std::list<Entry> gone;  // All of it out of the cache before anybody is told.
     const auto now = clock_.now();
-    for (std::size_t i = 0; i < most && !order_.empty(); ++i) {
-      const auto last = std::prev(order_.end());
-      if (now >= last->end) {
-        drop(last);
-        ++dropped;
+    for (auto next = order_.end(); most > 0 && next != order_.begin(); --most) {
+      const auto place = std::prev(next);
+      if (now >= place->end) {
+        index_.erase(place->key);
+        gone.splice(gone.end(), order_, place);
       } else {
-        kept.splice(kept.begin(), order_, last);
+        next = place;
       }
     }
-    order_.splice(order_.end(), kept);
-    return dropped;
+    if (on_drop_) {
+      for (Entry& entry : gone) on_drop_(entry.key, entry.value);
+    }
+    return gone.size();
   }
 
   std::size_t size() const { return order_.size(); }
