@@ -81,5 +81,7 @@ class Report {
 void formula_rows(Report& report);
 void dtype_rows(Report& report);
 void jwt_rows(Report& report);
+void log_rows(Report& report);
+void multi_rows(Report& report);
 
 }  // namespace mg::bench

@@ -15,4 +15,6 @@ int main(int argc, char** argv) {
   mg::bench::formula_rows(report);
   mg::bench::dtype_rows(report);
   mg::bench::jwt_rows(report);
+  mg::bench::multi_rows(report);
+  mg::bench::log_rows(report);
 }
