@@ -18,6 +18,7 @@
 #include "mg/base/check.h"
 #include "mg/runtime/event.h"
 #include "mg/runtime/in_flight.h"
+#include "mg/runtime/listener.h"
 #include "rpc/grpc/address.h"
 #include "rpc/grpc/debug.h"
 #include "rpc/grpc/message.h"
@@ -118,17 +119,24 @@ class Service final : public ::grpc::CallbackGenericService {
   const std::shared_ptr<Node> node_;
 };
 
+// Accepts the library's connections for it: its own listening ends for ever when descriptors run out once.
+using Acceptor = ::grpc::experimental::ExternalConnectionAcceptor;
+
 class GrpcServed final : public Served {
  public:
-  GrpcServed(std::shared_ptr<Node> node, std::unique_ptr<Service> service, std::unique_ptr<::grpc::Server> server,
-             std::string address, std::vector<std::pair<std::string, std::string>> metadata)
+  GrpcServed(std::shared_ptr<Node> node, std::unique_ptr<Service> service, std::shared_ptr<Acceptor> acceptor,
+             std::unique_ptr<::grpc::Server> server, std::unique_ptr<Listener> listener, std::string address,
+             std::vector<std::pair<std::string, std::string>> metadata)
       : node_(std::move(node)),
         service_(std::move(service)),
+        acceptor_(std::move(acceptor)),
         server_(std::move(server)),
+        listener_(std::move(listener)),
         address_(std::move(address)),
         metadata_(std::move(metadata)) {}
   ~GrpcServed() override {
     node_->refusing.store(true, std::memory_order_release);
+    listener_.reset();
     // Requests that are here still end by being cancelled, which takes none of our loops.
     server_->Shutdown(std::chrono::system_clock::now() + kGoodbye);
   }
@@ -150,7 +158,9 @@ class GrpcServed final : public Served {
 
   const std::shared_ptr<Node> node_;
   const std::unique_ptr<Service> service_;
+  const std::shared_ptr<Acceptor> acceptor_;
   const std::unique_ptr<::grpc::Server> server_;
+  std::unique_ptr<Listener> listener_;
   const std::string address_;
   const std::vector<std::pair<std::string, std::string>> metadata_;
 };
@@ -205,14 +215,13 @@ Result<std::unique_ptr<Served>> serve(const GrpcOptions& options, const TlsTexts
                                       Serving serving) {
   Result<HostPort> listen = parse_host_port(options.listen);
   if (!listen) return std::unexpected(std::move(listen.error()));
-  const std::string all = listen->host.empty() ? "::" : listen->host;
-  const std::string bound_to = join_host_port(all, listen->port.empty() ? "0" : listen->port);
+  const std::string bound_to = join_host_port(listen->host, listen->port.empty() ? "0" : listen->port);
 
   auto node = std::make_shared<Node>(options, loops, std::move(serving));
   auto service = std::make_unique<Service>(node);
   ::grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(bound_to, credentials(tls), &port);
+  const std::shared_ptr<Acceptor> acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      ::grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials(tls));
   builder.RegisterCallbackGenericService(service.get());
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
   builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
@@ -224,15 +233,18 @@ Result<std::unique_ptr<Served>> serve(const GrpcOptions& options, const TlsTexts
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, static_cast<int>(options.max_metadata_bytes));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(options.max_streams));
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10'000);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // A port that is taken is an error.
   // A late reply is sent: who waits for it decides (wire.md 2.6).
   builder.AddChannelArgument(GRPC_ARG_ENABLE_DEADLINE_CHECKS, 0);
   std::unique_ptr<::grpc::Server> server = builder.BuildAndStart();
-  if (!server || port == 0) {
-    return fail(code::kUnavailable,
-                "node {}: cannot listen on {}: is the port taken, or the address another machine's?", node->id,
-                bound_to);
-  }
+  if (!server) return fail(code::kServer, "node {}: the gRPC library makes no server", node->id);
+  Loop* const here = Loop::current();
+  check(here != nullptr, "rpc::grpc::serve() outside a loop");
+  auto listener = Listener::open(*here, bound_to, {}, [acceptor](int fd, std::string_view) {
+    Acceptor::NewConnectionParameters connection;
+    connection.fd = fd;
+    acceptor->HandleNewConnection(&connection);
+  });
+  if (!listener) return fail(code::kUnavailable, "node {}: {}", node->id, listener.error().detail);
   auto metadata = options.node_metadata;
   for (const char* key : {"protocol", "server", "transport"}) {
     std::erase_if(metadata, [&](const auto& entry) { return entry.first == key; });
@@ -241,11 +253,10 @@ Result<std::unique_ptr<Served>> serve(const GrpcOptions& options, const TlsTexts
   metadata.emplace_back(kMachineKey, this_machine());
   if (!tls.cert.empty()) metadata.emplace_back(kTlsKey, "1");
   std::ranges::sort(metadata);
-  Result<std::string> address =
-      advertised(*listen, static_cast<std::uint16_t>(port), options.advertise, interface_addresses());
+  Result<std::string> address = advertised(*listen, (*listener)->port(), options.advertise, interface_addresses());
   if (!address) return std::unexpected(std::move(address.error()));
-  return std::make_unique<GrpcServed>(std::move(node), std::move(service), std::move(server), std::move(*address),
-                                      std::move(metadata));
+  return std::make_unique<GrpcServed>(std::move(node), std::move(service), acceptor, std::move(server),
+                                      std::move(*listener), std::move(*address), std::move(metadata));
 }
 
 }  // namespace mg::rpc::grpc

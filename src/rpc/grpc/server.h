@@ -9,6 +9,7 @@
 
 namespace mg::rpc::grpc {
 
+// Threads: on a loop, which accepts its connections; the Served is destroyed there, or when no loop runs.
 // Errors: kInvalid  `listen` or `advertise` is no address · kUnavailable  it cannot be listened on
 Result<std::unique_ptr<Served>> serve(const GrpcOptions& options, const TlsTexts& tls, std::span<Loop* const> loops,
                                       Serving serving);

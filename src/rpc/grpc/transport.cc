@@ -16,7 +16,7 @@ class GrpcTransport final : public Transport {
         caller_(options_, std::move(client_tls), loops_) {}
 
   Task<Result<std::unique_ptr<Served>>> serve(Serving serving) override {
-    return grpc::serve(options_, server_tls_, loops_, std::move(serving));
+    co_return grpc::serve(options_, server_tls_, loops_, std::move(serving));  // On the loop that waits for it.
   }
   std::unique_ptr<Route> open(const Node& node, EndpointName endpoint, std::string_view caller, Loop& loop) override {
     return caller_.open(node, endpoint, caller, loop);
