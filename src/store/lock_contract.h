@@ -22,7 +22,8 @@ class BackendUnderTest {
   virtual ~BackendUnderTest() = default;
   virtual Loop& loop() = 0;
   virtual Backend& one() = 0;
-  virtual Backend& other() = 0;  // As of another process.
+  virtual Backend& other() = 0;            // As of another process.
+  virtual bool listens() { return true; }  // Whether who waits is told by now when a lock is given up.
 };
 
 struct LockBackendKind {

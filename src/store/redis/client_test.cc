@@ -10,6 +10,7 @@
 #include <csignal>
 
 #include "store/redis/redis_contract.h"
+#include "store/redis/testing.h"
 #include "tests/support/server.h"
 
 namespace mg::redis {
@@ -29,13 +30,6 @@ Server& shared_server() {
 
 Result<void> flush(Loop& loop, Redis& redis) {
   return await_on(loop, redis.flushdb(10s));
-}
-void close(Loop& loop, Client& client) {
-  const auto end = [](Client& each) -> Task<Result<void>> {
-    co_await each.close(5s);
-    co_return Result<void>();
-  };
-  (void)await_on(loop, end(client));
 }
 
 class ServerUnderTest final : public RedisUnderTest {

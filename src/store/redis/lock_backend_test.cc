@@ -1,7 +1,7 @@
 #include "mg/store/redis/lock_backend.h"
 
-#include "mg/store/redis/client.h"
 #include "store/lock_contract_cases.h"
+#include "store/redis/testing.h"
 #include "tests/support/server.h"
 
 namespace mg::redis {
@@ -17,14 +17,6 @@ Server& shared_server() {
   return *server;
 }
 
-void close(Loop& loop, Client& client) {
-  const auto end = [](Client& each) -> Task<Result<void>> {
-    co_await each.close(5s);
-    co_return Result<void>();
-  };
-  (void)await_on(loop, end(client));
-}
-
 class InRedis final : public lock::BackendUnderTest {
  public:
   InRedis() { EXPECT_TRUE(await_on(loop_, a_.flushdb(10s))); }
@@ -37,6 +29,7 @@ class InRedis final : public lock::BackendUnderTest {
   Loop& loop() override { return loop_; }
   lock::Backend& one() override { return *one_; }
   lock::Backend& other() override { return *other_; }
+  bool listens() override { return await_on(loop_, a_.command({"PUBSUB", "NUMPAT"}))->integer > 0; }
 
  private:
   Options options_{.url = shared_server().address(), .name = {}};
@@ -98,19 +91,18 @@ TEST_F(RedisLock, AGoHolderAndOursExcludeEachOther) {
 
 TEST_F(RedisLock, DataLostTellsTheHolderAndTheNumberStillGrows) {
   std::string why;
-  auto lock = wait(locks_.obtain("a", {.ttl = 500ms, .on_lost = [&](std::string_view w) { why = w; }}));
+  auto lock = wait(locks_.obtain("a", {.ttl = 1s, .wait = 20s, .on_lost = [&](std::string_view w) { why = w; }}));
   ASSERT_TRUE(lock);
   ASSERT_TRUE(wait(client_.flushdb(5s)));
   ASSERT_TRUE(run_until(loop_, [&] { return !why.empty(); }));
-  auto next = wait(locks_.obtain("a", {.wait = 5s}));
+  auto next = wait(locks_.obtain("a", {.wait = 20s}));
   ASSERT_TRUE(next);
   EXPECT_GT(next->fence(), lock->fence());
 }
 
 TEST_F(RedisLock, AServerThatIsGoneLosesTheLockInTime) {
   std::string why;
-  auto lock =
-      wait(locks_.obtain("a", {.ttl = 300ms, .timeout = 100ms, .on_lost = [&](std::string_view w) { why = w; }}));
+  auto lock = wait(locks_.obtain("a", {.ttl = 1s, .wait = 20s, .on_lost = [&](std::string_view w) { why = w; }}));
   ASSERT_TRUE(lock);
   server_.kill();
   ASSERT_TRUE(run_until(loop_, [&] { return !why.empty(); }));
