@@ -1,144 +1,32 @@
 // Apps of several processes that meet by real servers; some of the processes are objects of this one.
 #include <gmock/gmock.h>
-#include <google/protobuf/wrappers.pb.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <csignal>
-#include <future>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "mg/app/app.h"
-#include "mg/base/check.h"
-#include "tests/support/server.h"
+#include "tests/e2e/member.h"
 
 namespace mg {
 namespace {
 
-using google::protobuf::StringValue;
+using test::broker_flag;
+using test::eventually;
+using test::Hammer;
+using test::Member;
+using test::node;
+using test::on_loop;
+using test::registry_flag;
+using test::StringValue;
+using test::uuid_of;
 using ::testing::HasSubstr;
 using testing::Server;
 using ::testing::UnorderedElementsAre;
-
-template <class T>
-T on_loop(Process& process, Task<T> task) {
-  std::promise<T> promise;
-  auto future = promise.get_future();
-  process.runtime().loop(0).post_always([&] {
-    spawn([](Task<T> awaited, std::promise<T>& out) -> Task<void> { out.set_value(co_await std::move(awaited)); }(
-                                                        std::move(task), promise));
-  });
-  check(future.wait_for(std::chrono::seconds(20)) == std::future_status::ready, "a task of this test does not end");
-  return future.get();
-}
-
-template <class Done>
-bool eventually(Done done) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!done()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
-
-// A service of this test's own, in a process object of its own.
-struct Member {
-  Member(const char* name, std::vector<std::string> given) : arguments(std::move(given)), app(process, {.name = name}) {
-    app.add_pub("level");
-    app.add_sub("level", [this](const Meta& meta, const StringValue& message) -> Result<void> {
-      const std::lock_guard lock(mutex);
-      heard.push_back(std::string(meta.get("Role-Id")) + " " + message.value());
-      return {};
-    });
-    app.add_handler("Test.Who", [this](const rpc::Context&, const StringValue&, StringValue& out) -> Result<void> {
-      out.set_value(app.id());
-      return {};
-    });
-    app.add_handler(
-        "Test.Echo", [](const rpc::Context& context, const StringValue& in, StringValue& out) -> Result<void> {
-          out.set_value(fmt::format("{} {} {}", in.value(), context.caller(), context.meta().get("Role-Id")));
-          return {};
-        });
-  }
-  Result<void> start() {
-    std::vector<const char*> all{"--loops=1", "--rpc_link=off"};  // Over gRPC; link_test.cc has the link.
-    for (const std::string& each : arguments) all.push_back(each.c_str());
-    return process.start(all);
-  }
-  Result<void> pub(std::string text) {
-    StringValue message;
-    message.set_value(std::move(text));
-    return on_loop(process, app.pub("level", Meta{{"Role-Id", "7"}}, message));
-  }
-  std::vector<std::string> all_heard() {
-    const std::lock_guard lock(mutex);
-    return heard;
-  }
-  // The reply's text, or the error as JSON. Without a uuid to any node.
-  std::string call(std::string service, std::string endpoint, std::string text = "", const char* uuid = nullptr,
-                   Clock::Duration time = std::chrono::seconds(10)) {
-    return on_loop(process, calling(app, std::move(service), std::move(endpoint), std::move(text),
-                                    uuid ? std::optional<std::string>(uuid) : std::nullopt, time));
-  }
-  std::vector<std::string> ids(std::string service) {
-    return on_loop(process, app.nodes().ids(std::move(service))).value_or(std::vector<std::string>());
-  }
-  bool sees(std::string service, std::size_t count) {
-    return eventually([&] { return ids(service).size() == count; });
-  }
-
-  static Task<std::string> calling(App& app, std::string service, std::string endpoint, std::string text,
-                                   std::optional<std::string> uuid, Clock::Duration time) {
-    StringValue in, out;
-    in.set_value(std::move(text));
-    const Meta meta{{"Role-Id", "7"}};
-    const rpc::Context context(meta, Deadline::after(Loop::current()->now(), time));
-    const Result<void> done = uuid ? co_await app.call_node(service, *uuid, endpoint, context, in, out)
-                                   : co_await app.call(service, endpoint, context, in, out);
-    co_return done ? out.value() : to_json(done.error());
-  }
-
-  std::vector<std::string> arguments;
-  Process process;
-  App app;
-  std::mutex mutex;
-  std::vector<std::string> heard;
-};
-
-std::string registry_flag(const Server& etcd) {
-  return "--registry_address=" + etcd.address();
-}
-std::string broker_flag(const Server& nats) {
-  return "--broker_address=" + nats.address();
-}
-
-// A process of tests/servers/cluster_node.cc; its port is the one it is called at.
-Server node(std::string name, std::vector<std::string> flags, bool started = true) {
-  return Server({.name = name,
-                 .command =
-                     [name, flags](std::uint16_t port, const std::string&) {
-                       std::vector<std::string> all{MG_CLUSTER_NODE, name, "--loops=1", "--rpc_link=off",
-                                                    "--rpc_address=127.0.0.1:" + std::to_string(port)};
-                       all.insert(all.end(), flags.begin(), flags.end());
-                       return all;
-                     },
-                 .ready = "ready "},
-                started);
-}
-// Of the life it is in.
-std::string uuid_of(const Server& node) {
-  const std::string output = node.output();
-  const std::size_t at = output.rfind("ready ");
-  return at == output.npos ? "" : output.substr(at + 6, 36);
-}
 
 // ---- each backend by itself -------------------------------------------------------------------------------------
 
@@ -345,43 +233,22 @@ TEST(Cluster, EtcdMayComeLaterAndGo) {
   EXPECT_EQ(gate.process.stop(), exit_code::kStopped);
 }
 
-// Calls without a pause until it is told to stop.
-struct Hammer {
-  static Task<void> run(App& app, std::atomic<bool>& stop, std::atomic<int>& running, std::atomic<int>& calls,
-                        std::vector<std::string>& failures) {
-    while (!stop) {
-      const std::string got =
-          co_await Member::calling(app, "game", "Test.Wait", "2", std::nullopt, std::chrono::seconds(10));
-      ++calls;
-      if (got.starts_with("{")) failures.push_back(got);
-    }
-    --running;
-  }
-};
-
 TEST(Cluster, ARollingRestartFailsNoCall) {
   Server etcd = Server::etcd();
   Server one = node("game", {registry_flag(etcd)}), two = node("game", {registry_flag(etcd)});
   Member gate("gate", {registry_flag(etcd)});
   ASSERT_TRUE(gate.start());
   ASSERT_TRUE(gate.sees("game", 2));
-  std::atomic<bool> stop{false};
-  std::atomic<int> running{8}, calls{0};
-  std::vector<std::string> failures;  // Of the gate's one loop.
-  for (int i = 0; i < 8; ++i) {
-    gate.process.runtime().loop(0).post_always([&] { spawn(Hammer::run(gate.app, stop, running, calls, failures)); });
-  }
+  Hammer hammer(gate);
   for (Server* each : {&one, &two, &one, &two}) {
-    const int before = calls;
-    ASSERT_TRUE(eventually([&] { return calls > before + 20; }));
+    const int before = hammer.calls();
+    ASSERT_TRUE(eventually([&] { return hammer.calls() > before + 20; }));
     each->stop();
     each->start();
     const std::string uuid = uuid_of(*each);
     ASSERT_TRUE(eventually([&] { return std::ranges::count(gate.ids("game"), uuid) == 1; }));
   }
-  stop = true;
-  ASSERT_TRUE(eventually([&] { return running == 0; }));
-  EXPECT_THAT(failures, ::testing::IsEmpty()) << calls << " calls";
+  EXPECT_THAT(hammer.stop(), ::testing::IsEmpty()) << hammer.calls() << " calls";
   EXPECT_EQ(gate.process.stop(), exit_code::kStopped);
 }
 

@@ -303,6 +303,32 @@ class Limits(NodeCase):
                 peer.flush()
             self.assertNotEqual(peer.finish(stream).status, 0, octets)
 
+    def test_strange_messages(self):
+        peer = self.peer()
+        many = b"\x10\x01" * heavy(200_000, 2_000_000)
+        megabyte = b"\x7a" + value("x" * MIB)[1:]
+        for octets in (megabyte, many, value("x") * 100_000):  # Unknown fields; the same one again and again.
+            self.assertEqual(peer.call("/game.Test/Size", octets).status, 0)
+        nested = b""
+        for _ in range(5000):
+            nested = b"\x7a" + value(nested)[1:]
+        for octets, status in ((nested, 0), (b"\x1b" * 10_000, INTERNAL), (b"\x08" + b"\xff" * 10 + b"\x01", INTERNAL),
+                               (value(b"\xff\xfe"), INTERNAL), (b"\x0a\xff\xff\xff\xff\x0f", INTERNAL)):
+            self.assertEqual(peer.call("/game.Test/Echo", octets).status, status, octets[:16])
+
+    def test_metadata_that_is_no_text(self):
+        encoder = Encoder()
+        for bad in (b"\xff\xfe", b"a\0b", b"a\r\nb: c", b"\xe5\xbc"):
+            one = self.raw()
+            frame = HeadersFrame(1, data=encoder.encode(
+                [(":method", "POST"), (":scheme", "http"), (":path", "/game.Test/Echo"), (":authority", "x"),
+                 ("content-type", "application/grpc"), ("te", "trailers"), (b"role-id", bad)]))
+            frame.flags.add("END_HEADERS")
+            data = DataFrame(1, data=message(value("x")))
+            data.flags.add("END_STREAM")
+            self.flood(one, [frame.serialize() + data.serialize()])
+            encoder = Encoder()  # Each connection begins with an empty table.
+
     def test_huge_headers(self):
         peer = self.peer()
         try:

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "tests/e2e/member.h"
 #include "tests/interop/go_peer.h"
 #include "tests/interop/node.h"
 
@@ -487,6 +488,28 @@ TEST_F(Interop, AStoppedNodeIsLeftByGo) {
     const object answer = who();
     return answer.contains("out") && text(answer.at("out").at("Text")) == our->app.id();
   }));
+}
+
+TEST_F(Interop, AKilledNodeIsLeftByGo) {
+  go_.emplace(go("go"));
+  const auto node = [&] {
+    return test::node("both", {test::registry_flag(etcd_), "--register_ttl=4", "--register_interval=2"});
+  };
+  Server one = node(), two = node();
+  const std::string killed = test::uuid_of(one), second = test::uuid_of(two);
+  const auto who = [&] {
+    const object answer = go_->ask({{"do", "call"}, {"service", "both"}, {"endpoint", "Test.Who"}});
+    return answer.contains("out") ? text(answer.at("out").at("Text")) : "";
+  };
+  std::set<std::string> answered;
+  EXPECT_TRUE(
+      eventually([&] { return answered.insert(who()), answered.contains(killed) && answered.contains(second); }));
+  one.kill();
+  EXPECT_TRUE(eventually([&] { return nodes_by_go("both") == std::set{"both-" + second}; }));
+  // What Go still remembers of it is an error at worst.
+  for (int i = 0; i < 20; ++i) EXPECT_THAT(who(), ::testing::AnyOf(second, ""));
+  one.start();
+  EXPECT_TRUE(eventually([&] { return who() == test::uuid_of(one); }));
 }
 
 TEST_F(Interop, BothComeBackWhenEtcdHasLostItsData) {

@@ -7,29 +7,19 @@
 
 #include <boost/json.hpp>
 #include <chrono>
-#include <future>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "mg/app/app.h"
-#include "mg/base/check.h"
+#include "tests/e2e/on_loop.h"
 #include "tests/interop/probe.rpc.pb.h"
 #include "tests/support/server.h"
 
 namespace mg::interop {
 
-template <class Done>
-bool eventually(Done done) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (!done()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
+using test::eventually;
 
 struct Heard {
   std::string what, text;
@@ -139,26 +129,10 @@ struct Node {
     return process.start(arguments);
   }
 
-  template <class T>
-  T on_loop(Task<T> task) {
-    std::promise<T> promise;
-    auto future = promise.get_future();
-    process.runtime().loop(0).post_always([&] {
-      spawn([](Task<T> awaited, std::promise<T>& out) -> Task<void> { out.set_value(co_await std::move(awaited)); }(
-                                                          std::move(task), promise));
-    });
-    check(future.wait_for(std::chrono::seconds(60)) == std::future_status::ready, "a task of this test does not end");
-    return future.get();
-  }
-  // Of what must be begun on a loop, as calls must.
-  template <class Fn>
-    requires std::invocable<Fn>
-  auto on_loop(Fn begin) {
-    return on_loop(run(begin));
-  }
-  template <class Fn>
-  static std::invoke_result_t<Fn> run(Fn& begin) {
-    co_return co_await begin();
+  // Of a Task, or of what begins one on the loop, as calls must.
+  template <class What>
+  auto on_loop(What what) {
+    return test::on_loop(process, std::move(what));
   }
   // One call of Probe on the service `name`, on the node `uuid` unless that is empty.
   Result<probe::Message> call(const std::string& name, const std::string& method, const probe::Message& in,

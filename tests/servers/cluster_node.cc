@@ -2,10 +2,14 @@
 //
 //   cluster_node NAME [flags…]        # prints "ready UUID" once it serves
 #include <google/protobuf/wrappers.pb.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -17,6 +21,9 @@ using google::protobuf::StringValue;
 using mg::Result;
 using mg::Task;
 using mg::rpc::Context;
+
+// How far the wall clock is off, in seconds: what Test.Clock sets.
+std::atomic<std::int64_t> clock_offset{0};
 
 Task<Result<void>> wait(std::string milliseconds, std::string uuid, StringValue& out) {
   co_await mg::Loop::current()->sleep_for(std::chrono::milliseconds(std::atoi(milliseconds.c_str())));
@@ -37,6 +44,13 @@ Task<Result<void>> forward(mg::App& app, const Context& context, std::string wha
 
 }  // namespace
 
+// In the C library's place, for all of the process: its wall clock may be wrong, and jump.
+extern "C" int clock_gettime(clockid_t id, timespec* at) noexcept {
+  const auto status = static_cast<int>(::syscall(SYS_clock_gettime, id, at));
+  if (status == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) at->tv_sec += clock_offset;
+  return status;
+}
+
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
   mg::App app({.name = argv[1]});
@@ -54,6 +68,11 @@ int main(int argc, char** argv) {
   });
   app.add_handler("Test.Wait", [&app](const Context&, const StringValue& in, StringValue& out) {
     return wait(in.value(), app.id(), out);
+  });
+  app.add_handler("Test.Clock", [](const Context&, const StringValue& in, StringValue& out) -> Result<void> {
+    clock_offset = std::atoll(in.value().c_str());
+    out.set_value(std::to_string(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
+    return {};
   });
   app.add_handler("Test.Forward", [&app](const Context& context, const StringValue& in, StringValue& out) {
     return forward(app, context, in.value(), out);
