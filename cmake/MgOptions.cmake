@@ -23,6 +23,7 @@ find_package(gRPC REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS json)
 find_package(CLI11 REQUIRED)
 find_package(SQLite3 3.38 REQUIRED)
+find_package(mongoc-1.0 1.17 REQUIRED)
 
 # What all of our code is compiled with; of this, users of an installed tree get only the language level.
 add_library(mg_options INTERFACE)

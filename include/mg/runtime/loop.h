@@ -5,8 +5,7 @@
 //   loop.run();                        // until stop()
 //
 // One turn: wait for events, run what they woke in groups of a few, fire due timers, run posted functions. After each
-// group and at the end it flushes: what was written leaves with one system call per socket (of a socket that gathers, per
-// turn).
+// group and at the end it flushes: what was written leaves with one system call per socket.
 // The sockets of the message path are in an epoll set of the loop. An Asio io_context is made when first asked for;
 // from then on the loop sleeps in it, and it watches that set as one descriptor.
 #pragma once
@@ -59,7 +58,7 @@ class Flushable {
 
  private:
   friend class Loop;
-  std::vector<Flushable*>* flush_list_ = nullptr;  // Set while in it.
+  Loop* flush_loop_ = nullptr;  // Set while in the list.
   std::uint32_t flush_index_ = 0;
 };
 
@@ -115,9 +114,12 @@ class Loop {
   void unwatch(int fd, IoHandler& handler) noexcept;
 
   // Calls flush() once, when what runs now has come to its end: later in this turn.
-  void flush_later(Flushable& item) { flush_in(flush_, item); }
-  // As flush_later(), but when the whole turn has come to its end: for what gathers the work of many connections.
-  void flush_after_turn(Flushable& item) { flush_in(flush_after_turn_, item); }
+  void flush_later(Flushable& item) {
+    if (item.flush_loop_) return;
+    item.flush_loop_ = this;
+    item.flush_index_ = flush_.size();
+    flush_.push_back(&item);
+  }
 
   TimerHeap& timers() noexcept { return timers_; }
   BlockPool& blocks() noexcept { return blocks_; }
@@ -155,6 +157,7 @@ class Loop {
     }
     void await_resume() const noexcept {}
   };
+  friend class Flushable;
   struct Asio;
 
   bool enqueue(std::move_only_function<void()> function, bool bounded);
@@ -162,13 +165,7 @@ class Loop {
   void hand_out_group();
   int wait_events(bool wait);
   std::size_t run_posted();
-  static void flush_in(std::vector<Flushable*>& list, Flushable& item) {
-    if (item.flush_list_) return;
-    item.flush_list_ = &list;
-    item.flush_index_ = static_cast<std::uint32_t>(list.size());
-    list.push_back(&item);
-  }
-  static void flush_all(std::vector<Flushable*>& list);
+  void flush_all();
   void wake() noexcept;
 
   const Clock* clock_;
@@ -181,8 +178,7 @@ class Loop {
   std::atomic<std::thread::id> thread_{};
   TimerHeap timers_;
   BlockPool blocks_;
-  std::vector<Flushable*> flush_;             // After the group of events.
-  std::vector<Flushable*> flush_after_turn_;  // After all of them.
+  std::vector<Flushable*> flush_;
   struct Events;
   std::unique_ptr<Events> events_;
   std::unique_ptr<Asio> asio_;

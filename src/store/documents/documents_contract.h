@@ -32,7 +32,8 @@ class DocumentsUnderTest {
 struct DocumentsBackend {
   std::string name;
   std::function<std::unique_ptr<DocumentsUnderTest>()> make;
-  bool transactions = true;  // A server that has none refuses them.
+  bool transactions = true;    // A server that has none refuses them.
+  bool minds_overflow = true;  // $inc beyond 64 bits is refused.
 };
 inline std::string documents_backend_name(const ::testing::TestParamInfo<DocumentsBackend>& info) {
   return info.param.name;
@@ -151,7 +152,7 @@ TEST_P(DocumentsContract, KeepsEveryTypeOfValue) {
                 {"text", std::string("a\0b", 3)},
                 {"document", Doc{{"a", Doc{}}}},
                 {"array", Array{1, "x", Array{}}},
-                {"binary", Binary{.octets = {std::byte{1}}, .subtype = 5}},
+                {"binary", Binary{.octets = {std::byte{1}, std::byte{0}}}},
                 {"bool", false},
                 {"date", Date(std::chrono::milliseconds(-1))},
                 {"int", 2147483647},
@@ -306,8 +307,9 @@ TEST_P(DocumentsContract, UpdatesDoWhatTheySay) {
   EXPECT_EQ(updated(before, Update().min("a", 3)), with("1"));
   EXPECT_EQ(updated(before, Update().max("a", 3)), with("3"));
   EXPECT_EQ(updated(before, Update().unset("d").unset("l").unset("nothing")), R"({"a":1,"s":"t"})");
-  EXPECT_EQ(updated({{"a", 1}}, Update().set("p.q", 1).inc("p.n", 2).set("b", 3)),
+  EXPECT_EQ(updated({{"a", 1}}, Update().set("b", 3).set("p.n", 2).set("p.q", 1)),
             R"({"a":1,"b":3,"p":{"n":2,"q":1}})");
+  EXPECT_EQ(updated({{"a", 1}}, Update().set("a", 2).inc("p.n", 2)), R"({"a":2,"p":{"n":2}})");
   EXPECT_EQ(updated({{"l", Array{1}}}, Update().push("l", "x").push_all("m", {1, 2})), R"({"l":[1,"x"],"m":[1,2]})");
   EXPECT_EQ(updated({{"l", Array{1, 2, 2, 3}}}, Update().pull("l", 2)), R"({"l":[1,3]})");
   EXPECT_EQ(updated({{"l", Array{1, 2, 2, 3}}}, Update().pull_all("l", {1, 2})), R"({"l":[3]})");
@@ -322,11 +324,13 @@ TEST_P(DocumentsContract, UpdatesDoWhatTheySay) {
 TEST_P(DocumentsContract, UpdateThatCannotBeLeavesTheDocument) {
   insert({Doc{{"_id", 1}, {"s", "x"}, {"n", std::numeric_limits<std::int64_t>::max()}, {"l", Array{1}}}});
   const std::string before = one(1);
-  for (const Update& update :
-       {Update().inc("s", 1), Update().inc("n", 1), Update().push("s", 1), Update().pull("s", 1),
-        Update().add_to_set("n", 1), Update().set("s.x", 1), Update().set("l.x", 1), Update().set("_id", 2)}) {
+  std::vector<Update> updates{Update().inc("s", 1),        Update().push("s", 1),  Update().pull("s", 1),
+                              Update().add_to_set("n", 1), Update().set("s.x", 1), Update().set("l.x", 1),
+                              Update().set("_id", 2)};
+  if (GetParam().minds_overflow) updates.push_back(Update().inc("n", 1));
+  for (const Update& update : updates) {
     auto done = run(all().update_one(by_id(1), Update(update).set("ok", true)));
-    ASSERT_FALSE(done);
+    ASSERT_FALSE(done) << one(1);
     EXPECT_EQ(done.error().code, code::kInvalid) << done.error().detail;
     EXPECT_EQ(one(1), before);
   }
@@ -576,8 +580,10 @@ TEST_P(DocumentsContract, WriteOfAnOlderTokenIsRefused) {
 TEST_P(DocumentsContract, CollectionsComeAndGo) {
   insert({Doc{{"_id", 1}}});
   EXPECT_THAT(*run(store().collections(deadline())), ::testing::ElementsAre("things"));
-  ASSERT_TRUE(run(store().drop({.collection = "things"})));
-  ASSERT_TRUE(run(store().drop({.collection = "things"})));
+  for (int twice = 0; twice < 2; ++twice) {
+    auto gone = run(store().drop({.collection = "things"}));
+    ASSERT_TRUE(gone) << gone.error().code << " " << gone.error().detail;
+  }
   EXPECT_THAT(*run(store().collections(deadline())), ::testing::IsEmpty());
   insert({Doc{{"_id", 1}}});
   EXPECT_EQ(ids({}), "1");

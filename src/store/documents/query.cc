@@ -1,5 +1,6 @@
 #include "store/documents/query.h"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,45 @@ Document list_of(std::string_view op, const std::vector<Filter>& parts) {
   return out;
 }
 
+// What `$in`, `$nin`, `$ne` and `$all` would read as an operator or a pattern, and only `$eq` takes as it is.
+bool special(const Value& value) {
+  if (value.type() == Type::kRegex) return true;
+  return value.is_document() && !value.as_document().empty() && value.as_document().begin()->name.starts_with('$');
+}
+
+// A list of alternatives (`$in`) or of requirements (`$all`).
+Document of_list(const std::string& path, std::string_view op, std::string_view joined, const Array& values) {
+  if (std::ranges::none_of(values, special)) return of(path, op, values);
+  Array plain, parts;
+  for (const Value& each : values) {
+    if (special(each)) {
+      parts.push_back(of(path, "$eq", each));
+    } else {
+      plain.push_back(each);
+    }
+  }
+  if (!plain.empty()) parts.push_back(of(path, op, std::move(plain)));
+  Document out;
+  out.append(std::string(joined), std::move(parts));
+  return out;
+}
+
+Document none_of(Document query) {
+  return {{"$nor", Array{Value(std::move(query))}}};
+}
+
+// One document where each condition is on a field of its own, as one would write it by hand.
+Document all_of(const std::vector<Filter>& parts) {
+  Document out;
+  for (const Filter& part : parts) {
+    const Document query = to_query(part);
+    if (query.size() != 1 || query.begin()->name.starts_with('$') || out.contains(query.begin()->name))
+      return list_of("$and", parts);
+    out.append(query.begin()->name, query.begin()->value);
+  }
+  return out;
+}
+
 }  // namespace
 
 Document to_query(const Filter& filter) {
@@ -46,7 +86,7 @@ Document to_query(const Filter& filter) {
     case Op::kEq:
       return of(path, "$eq", values[0]);
     case Op::kNe:
-      return of(path, "$ne", values[0]);
+      return special(values[0]) ? none_of(of(path, "$eq", values[0])) : of(path, "$ne", values[0]);
     case Op::kGt:
       return of(path, "$gt", values[0]);
     case Op::kGte:
@@ -56,9 +96,10 @@ Document to_query(const Filter& filter) {
     case Op::kLte:
       return of(path, "$lte", values[0]);
     case Op::kIn:
-      return of(path, "$in", values);
+      return of_list(path, "$in", "$or", values);
     case Op::kNotIn:
-      return of(path, "$nin", values);
+      return std::ranges::any_of(values, special) ? none_of(of_list(path, "$in", "$or", values))
+                                                  : of(path, "$nin", values);
     case Op::kExists:
       return of(path, "$exists", true);
     case Op::kMissing:
@@ -66,13 +107,13 @@ Document to_query(const Filter& filter) {
     case Op::kSize:
       return of(path, "$size", values[0]);
     case Op::kHasAll:
-      return of(path, "$all", values);
+      return of_list(path, "$all", "$and", values);
     case Op::kStartsWith:
       return of(path, "$regex", prefix_pattern(values[0].as_text()));
     case Op::kAny:
       return of(path, "$elemMatch", to_query(filter.parts()[0]));
     case Op::kAnd:
-      return list_of("$and", filter.parts());
+      return all_of(filter.parts());
     case Op::kOr:
       return list_of("$or", filter.parts());
     case Op::kNot:
