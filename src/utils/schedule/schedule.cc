@@ -59,11 +59,10 @@ struct Scheduler::Job : std::enable_shared_from_this<Scheduler::Job> {
       next = after(last);
       return {count, last};
     }
-    constexpr std::uint64_t kMost = 1000;  // After years of sleep the count is no longer exact.
+    constexpr std::uint64_t kMost = 1000;  // After a long sleep no more are counted.
     for (next = after(last); next <= now; next = after(next)) {
-      if (++count >= kMost) next = after(now - chrono::seconds(1));
       last = next;
-      if (count > kMost) {
+      if (++count >= kMost) {
         next = after(now);
         break;
       }

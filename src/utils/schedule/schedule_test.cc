@@ -94,6 +94,22 @@ TEST_F(SchedulerTest, MissedTimesAreAsChosen) {
   EXPECT_EQ(skip, 1);
 }
 
+TEST_F(SchedulerTest, AfterALongSleepTheNextTimeIsTheNext) {
+  Scheduler jobs(loop);
+  turns();
+  int once = 0, skip = 0;
+  ASSERT_TRUE(jobs.cron("once", "0 * * * *", counting(once)));
+  ASSERT_TRUE(jobs.cron("skip", "0 * * * *", counting(skip), {.missed = Missed::kSkip}));
+  clock.advance(24h * 400 + 30min);  // Half past an hour.
+  turns();
+  EXPECT_EQ(once, 1);
+  EXPECT_EQ(skip, 0);
+  EXPECT_EQ(info(jobs, "skip").next, clock.wall() + 30min);
+  advance(30min, 1min);
+  EXPECT_EQ(once, 2);
+  EXPECT_EQ(skip, 1);
+}
+
 TEST_F(SchedulerTest, AJobNeverOverlapsItself) {
   Scheduler jobs(loop);
   turns();
