@@ -25,8 +25,9 @@ void log_rows(Report& report) {
   const std::string name(160, 'n');
   {
     const auto pool = std::make_shared<spdlog::details::thread_pool>(4096, 1);
-    spdlog::async_logger theirs("bench", std::make_shared<spdlog::sinks::basic_file_sink_mt>("/dev/null"), pool,
-                                spdlog::async_overflow_policy::overrun_oldest);
+    const auto theirs = std::make_shared<spdlog::async_logger>(
+        "bench", std::make_shared<spdlog::sinks::basic_file_sink_mt>("/dev/null"), pool,
+        spdlog::async_overflow_policy::overrun_oldest);
     log::Logging logging({.level = log::Level::kInfo, .fd = null, .queue_bytes = 4 << 20, .max_repeats = 0});
     const auto both = [&](std::string_view row, auto ours, auto yardstick) {
       report.row({row, 0}, kLines, ours, yardstick);
@@ -45,7 +46,7 @@ void log_rows(Report& report) {
     });
     both("log: a line, beside spdlog", line, [&] {
       for (std::size_t i = 0; i < kLines; ++i)
-        theirs.info("client {} from {} logged in after {} ms", i, "10.0.0.1", 17);
+        theirs->info("client {} from {} logged in after {} ms", i, "10.0.0.1", 17);
     });
     limited("log: a line below the level", [] {
       for (std::size_t i = 0; i < kLines; ++i) log::debug("client {}", i);

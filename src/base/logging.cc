@@ -68,7 +68,9 @@ std::string_view environment(const char* name) {
 // Formats the text and behind it the fields into `octets`.
 LineHead make_line(LineBuffer& octets, const Module& module, Level level, Clock::WallTime time, std::size_t limit,
                    Fields fields, fmt::string_view text, fmt::format_args args) {
-  const std::size_t whole = fmt::vformat_to_n(fmt::appender(octets), limit, text, args).size;
+  fmt::vformat_to(fmt::appender(octets), text, args);  // Whole: the bounded one copies every line once more.
+  const std::size_t whole = octets.size();
+  octets.resize(std::min(whole, limit));
   const auto text_bytes = static_cast<std::uint32_t>(octets.size());
   encode_fields(fields, octets, limit);
   return {.time = time,
