@@ -1,7 +1,8 @@
 """gate and game as two processes over the link, beside a plain epoll relay and its echo: CPU and rate per message
 
 Each process has one loop, as the yardstick's two have one thread. They find each other by an etcd of this benchmark.
-CPU is that of both processes together; payload 64 octets.
+CPU is that of both processes together; payload 64 octets. The gate forwards up to 16 messages of a player at a time
+(agent_depth), as the relay does.
 """
 
 import os
@@ -59,6 +60,17 @@ class Etcd:
         self._folder.cleanup()
 
 
+def wait_until_it_answers(mgbench, gate, cpus=None):
+    end = time.monotonic() + 20
+    while True:
+        result = harness.mgbench(mgbench, gate, "tcp", "-c", "1", "-t", "50ms", "-w", "0", cpus=cpus)
+        if not result["errors"]["total"]:
+            return
+        if time.monotonic() > end:
+            raise BenchError(f"gate and game do not find each other: {result['errors']}, {result['details']}; "
+                             "the gate's last lines:\n  " + "\n  ".join(gate.tail))
+
+
 class Cluster(echo.Echo):
     # connections, depth, bar of the CPU ratio, bar of the rate ratio
     LOADS = ((100, 1, 1.15, 0.90), (100, 16, 1.50, 0.65), (1000, 1, 1.15, 0.90))
@@ -83,22 +95,12 @@ class Cluster(echo.Echo):
         if self.demo_path is None:
             return self.limit()
         self.game = game = self.service(self.game_path)
-        gate = self.service(self.gate_path, "--agent_type", "tcp,ws", "--agent_port", "127.0.0.1:0,127.0.0.1:0", *flags)
+        gate = self.service(self.gate_path, "--agent_type", "tcp,ws", "--agent_port", "127.0.0.1:0,127.0.0.1:0",
+                            "--agent_depth", "16", *flags)
         gate.pids += game.pids
         # The load counts errors: it begins when a player can log in.
-        self.warm_up(gate)
+        wait_until_it_answers(self.mgbench_path, gate, self.context.load_cpus)
         return gate
-
-    def warm_up(self, gate):
-        end = time.monotonic() + 20
-        while True:
-            result = harness.mgbench(self.mgbench_path, gate, "tcp", "-c", "1", "-t", "50ms", "-w", "0",
-                                     cpus=self.context.load_cpus)
-            if not result["errors"]["total"]:
-                return
-            if time.monotonic() > end:
-                raise BenchError(f"gate and game do not find each other: {result['errors']}, {result['details']}; "
-                                 "the gate's last lines:\n  " + "\n  ".join(gate.tail))
 
 
 def run(context):
