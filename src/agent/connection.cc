@@ -245,6 +245,18 @@ void Connection::set_reason(std::string_view reason) {
 
 // --- messages --------------------------------------------------------------------------------------------------------
 
+namespace {
+
+// Waits for a task without taking its result.
+struct Ready {
+  Task<Result<void>>::Awaiter awaiter;
+  bool await_ready() const noexcept { return awaiter.await_ready(); }
+  auto await_suspend(std::coroutine_handle<> handle) const noexcept { return awaiter.await_suspend(handle); }
+  void await_resume() const noexcept {}
+};
+
+}  // namespace
+
 // Starts the handler, which may throw instead of giving a task.
 Task<Result<void>> Connection::start_handler(Work& work) {
   try {
@@ -260,7 +272,15 @@ Task<Result<void>> Connection::start_handler(Work& work) {
 
 // Hands a message on. A handler that is done at once costs no coroutine here, and leaves `work` to be used again.
 Task<void> Connection::handle(WorkPtr& work) {
-  if (state_.gate.options.depth > 1) return handle_ahead(std::move(work));
+  if (state_.gate.options.depth > 1) {
+    if (!pipeline()) {
+      rare().pipeline = std::make_unique<Pipeline>();
+      pipeline()->slots.resize(state_.gate.options.depth);
+    }
+    if (pipeline()->count == pipeline()->slots.size()) return handle_ahead(std::move(work));
+    start_slot(std::move(work));
+    return Task<void>::done();
+  }
   busy_ = true;
   Task<Result<void>> task = start_handler(*work);
   if (!task.ready()) return handle_later(std::move(work), std::move(task));
@@ -269,12 +289,6 @@ Task<void> Connection::handle(WorkPtr& work) {
 }
 
 Task<void> Connection::handle_later(WorkPtr work, Task<Result<void>> task) {
-  struct Ready {
-    Task<Result<void>>::Awaiter awaiter;
-    bool await_ready() const noexcept { return awaiter.await_ready(); }
-    auto await_suspend(std::coroutine_handle<> handle) const noexcept { return awaiter.await_suspend(handle); }
-    void await_resume() const noexcept {}  // finish() takes the result.
-  };
   co_await Ready{task.operator co_await()};
   last_received_ = Moment(state_.loop.now());  // Nothing was read meanwhile; that is not the peer's silence.
   finish(*work, task);
@@ -311,17 +325,19 @@ void Connection::finish(Work& work, Task<Result<void>>& task) {
   if (draining_) close("stopping", Farewell::kGoingAway);
 }
 
-// Forwarded ahead: the message gets a copy of its own and the next one is read meanwhile.
+// Waits until there is room in the pipeline.
 Task<void> Connection::handle_ahead(WorkPtr work) {
-  if (!pipeline()) {
-    rare().pipeline = std::make_unique<Pipeline>();
-    pipeline()->slots.resize(state_.gate.options.depth);
-  }
   co_await pipeline_room();
-  if (closing_) {
+  if (!closing_) {
+    start_slot(std::move(work));
+  } else {
     state_.give_work(std::move(work));
-    co_return;
   }
+}
+
+// Forwarded ahead: the message gets a copy of its own and the next one is read meanwhile.
+// Requires: room in the pipeline.
+void Connection::start_slot(WorkPtr work) {
   Pipeline& ring = *pipeline();
   Slot& slot = ring.slots[(ring.first + ring.count) % ring.slots.size()];
   ++ring.count;
@@ -329,20 +345,28 @@ Task<void> Connection::handle_ahead(WorkPtr work) {
   slot.work = std::move(work);
   slot.work->packet.payload = as_bytes(slot.payload);
   slot.done = false;
-  spawn(run_slot(&slot));
+  Task<Result<void>> task = start_handler(*slot.work);
+  if (task.ready()) {
+    finish_slot(slot, std::move(task));
+  } else {
+    finish_slot_later(&slot, std::move(task));
+  }
 }
 
-Task<void> Connection::run_slot(Slot* slot) {
+Detached Connection::finish_slot_later(Slot* slot, Task<Result<void>> task) {
   const ClientPtr client = client_;
+  co_await Ready{task.operator co_await()};
+  finish_slot(*slot, std::move(task));
+}
+
+void Connection::finish_slot(Slot& slot, Task<Result<void>> task) {
   {
-    Task<Result<void>> task = start_handler(*slot->work);
-    try {
-      if (const Result<void> done = co_await task; !done) slot->failure = to_json(done.error());
-    } catch (const std::exception& e) {
-      slot->failure = e.what();
+    Task<Result<void>> ended = std::move(task);  // What the handler holds goes before the connection may.
+    if (!ended.succeeded()) [[unlikely]] {
+      slot.failure = failure_of(ended);
     }
   }
-  slot->done = true;
+  slot.done = true;
   // Replies leave in the order of their messages: all that are done at the front.
   Pipeline& ring = *pipeline();
   while (ring.count > 0 && ring.slots[ring.first].done) {

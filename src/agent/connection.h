@@ -16,6 +16,7 @@
 
 #include "mg/agent/agent.h"
 #include "mg/runtime/stream.h"
+#include "runtime/detached.h"
 
 namespace mg::agent {
 
@@ -86,9 +87,11 @@ class Connection final : private StreamObserver {
   Task<void> handle(WorkPtr& work);
   Task<void> handle_later(WorkPtr work, Task<Result<void>> task);
   Task<void> handle_ahead(WorkPtr work);
+  void start_slot(WorkPtr work);
   void finish(Work& work, Task<Result<void>>& task);
   Task<void> handle_when_allowed(WorkPtr work);
-  Task<void> run_slot(Slot* slot);
+  Detached finish_slot_later(Slot* slot, Task<Result<void>> task);
+  void finish_slot(Slot& slot, Task<Result<void>> task);
   Task<void> pipeline_room();
   Task<void> pipeline_empty();
   void open();

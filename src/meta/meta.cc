@@ -95,12 +95,41 @@ struct Meta::Block {
   std::uint32_t used = 0;      // Octets of entries.
   std::uint32_t count = 0;
   std::uint64_t version = 0;
+  // What every message asks for, read from the entries when they change.
+  std::int64_t role_id = 0;
+  std::int64_t account_id = 0;
+  std::uint32_t client_id_at = 0;  // Of the value, from entries().
+  std::uint32_t client_id_size = 0;
 
   char* entries() { return reinterpret_cast<char*>(this + 1); }
   bool is_shared() const { return references.load(std::memory_order_acquire) != 1; }
   bool holds(std::string_view text) const {
     const char* first = reinterpret_cast<const char*>(this + 1);
     return std::less_equal<>{}(first, text.data()) && std::less<>{}(text.data(), first + capacity);
+  }
+
+  void read_known() {
+    role_id = account_id = 0;
+    client_id_at = client_id_size = 0;
+    const char* at = entries();
+    for (const char* const end = at + used; at != end;) {
+      const auto id = static_cast<std::uint8_t>(*at++);
+      if (id > static_cast<std::uint8_t>(detail::KnownKey::kClientId)) break;
+      const std::size_t length = read_length(at);
+      switch (static_cast<detail::KnownKey>(id)) {
+        case detail::KnownKey::kRoleId:
+          role_id = dtype::scan<std::int64_t>({at, length}).value;
+          break;
+        case detail::KnownKey::kAccountId:
+          account_id = dtype::scan<std::int64_t>({at, length}).value;
+          break;
+        case detail::KnownKey::kClientId:
+          client_id_at = static_cast<std::uint32_t>(at - entries());
+          client_id_size = static_cast<std::uint32_t>(length);
+          break;
+      }
+      at += length;
+    }
   }
 
   static Block* make(std::size_t used, std::uint32_t count, std::uint64_t version) {
@@ -213,19 +242,15 @@ std::string_view Meta::get(std::string_view key) const {
   return find(id_of(key), key, at) ? at.value() : std::string_view();
 }
 
-std::string_view Meta::get(detail::KnownKey key) const {
+std::int64_t Meta::known_role_id() const noexcept {
+  return block_ == nullptr ? 0 : block_->role_id;
+}
+std::int64_t Meta::known_account_id() const noexcept {
+  return block_ == nullptr ? 0 : block_->account_id;
+}
+std::string_view Meta::known_client_id() const noexcept {
   if (block_ == nullptr) return {};
-  const auto wanted = static_cast<std::uint8_t>(key);
-  const char* at = block_->entries();
-  const char* const end = at + block_->used;
-  while (at != end) {
-    const auto id = static_cast<std::uint8_t>(*at++);
-    if (id > wanted) break;
-    const std::size_t length = read_length(at);
-    if (id == wanted) return {at, length};
-    at += length;
-  }
-  return {};
+  return {block_->entries() + block_->client_id_at, block_->client_id_size};
 }
 
 bool Meta::has(std::string_view key) const {
@@ -274,6 +299,7 @@ void Meta::splice(const Cursor& at, bool replace, const NewEntry* entry) {
     block_->used = static_cast<std::uint32_t>(total);
     block_->count = count;
     ++block_->version;
+    block_->read_known();
     return;
   }
   Block* fresh = Block::make(total, count, version() + 1);
@@ -281,6 +307,7 @@ void Meta::splice(const Cursor& at, bool replace, const NewEntry* entry) {
   if (before > 0) std::memcpy(to, from, before);
   if (entry != nullptr) entry->write(to + before);
   if (after > 0) std::memcpy(to + before + new_bytes, from + before + old_bytes, after);
+  fresh->read_known();
   release();
   block_ = fresh;
 }
@@ -331,15 +358,13 @@ bool Meta::merge(const Meta& over) {
   Block* fresh = Block::make(bytes, count, version() + 1);
   char* to = fresh->entries();
   walk([&](const Cursor& at, bool) { to = std::copy(at.at_, at.next_, to); });
+  fresh->read_known();
   release();
   block_ = fresh;
   return true;
 }
 
 std::int64_t Meta::get_int64(std::string_view key) const {
-  return dtype::scan<std::int64_t>(get(key)).value;
-}
-std::int64_t Meta::get_int64(detail::KnownKey key) const {
   return dtype::scan<std::int64_t>(get(key)).value;
 }
 std::int32_t Meta::get_int32(std::string_view key) const {

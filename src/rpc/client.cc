@@ -244,14 +244,15 @@ ExchangePtr Method::State::lease(const MessageLite& request, const MessageLite& 
   Slot* const slot = here();
   check(slot != nullptr, "rpc::Method: make_call() outside the loops of its client");
   if (!slot->pool || !slot->pool->makes(&request, &reply)) [[unlikely]] {
-    slot->pool.emplace(request, reply);
+    slot->pool.emplace(request, reply, slot);
   }
   return slot->pool->take();
 }
 
 // The path of every message. What is rare is in functions of its own.
 Task<Result<void>> Method::State::start(const Choice& choice, Context& context, const Messages& messages) {
-  Slot* const slot = here();
+  // Leased messages come from the slot.
+  Slot* const slot = messages.exchange ? static_cast<Slot*>(messages.exchange->owner()) : here();
   if (!slot) [[unlikely]] {
     return outside();
   }

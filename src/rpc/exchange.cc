@@ -11,11 +11,7 @@ void Exchange::release() noexcept {
     if (last) delete &core;
     return;
   }
-  const std::size_t size = request_->ByteSizeLong() + reply_->ByteSizeLong();
-  const bool keep = core.free_count < ExchangePool::kKeepLarge
-                        ? size <= ExchangePool::kKeepOctets
-                        : size <= ExchangePool::kSmallOctets && core.free_count < ExchangePool::kKeep;
-  if (!keep) {
+  if (core.free_count >= ExchangePool::kKeepUnmeasured && !worth_keeping()) {
     delete this;
     return;
   }
@@ -25,8 +21,14 @@ void Exchange::release() noexcept {
   ++core.free_count;
 }
 
-ExchangePool::ExchangePool(const MessageLite& request, const MessageLite& reply)
-    : core_(new Exchange::Core{&request, &reply}) {}
+bool Exchange::worth_keeping() const {
+  const std::size_t size = request_->ByteSizeLong() + reply_->ByteSizeLong();
+  if (core_->free_count < ExchangePool::kKeepLarge) return size <= ExchangePool::kKeepOctets;
+  return size <= ExchangePool::kSmallOctets && core_->free_count < ExchangePool::kKeep;
+}
+
+ExchangePool::ExchangePool(const MessageLite& request, const MessageLite& reply, void* owner)
+    : core_(new Exchange::Core{&request, &reply, owner}) {}
 
 ExchangePool::~ExchangePool() {
   while (core_->free) delete std::exchange(core_->free, core_->free->next_);

@@ -61,7 +61,7 @@ struct Loop::Asio {
 };
 
 Flushable::~Flushable() {
-  if (flush_loop_) flush_loop_->flush_[flush_index_] = nullptr;
+  if (flush_list_) (*flush_list_)[flush_index_] = nullptr;
 }
 
 Loop::Loop(LoopOptions options)
@@ -168,7 +168,9 @@ int Loop::wait_events(bool wait) {
     return batch.count;
   };
   // Something to flush is there when it was asked for outside a turn.
-  if (has_posted_.load() || stop_.load(std::memory_order_relaxed) || !flush_.empty()) wait = false;
+  if (has_posted_.load() || stop_.load(std::memory_order_relaxed) || !flush_.empty() || !flush_after_turn_.empty()) {
+    wait = false;
+  }
   if (asio_) {
     if (collect(0) > 0) {
       asio_->context.restart();
@@ -204,7 +206,8 @@ bool Loop::turn_once(bool wait) {
   const bool due = !timers_.empty() && timers_.next() <= now_;
   if (due) timers_.fire(now_);
   const std::size_t ran = run_posted();
-  flush_all();
+  flush_all(flush_);
+  flush_all(flush_after_turn_);
   current_loop = outer;
   return count > 0 || due || ran > 0;
 }
@@ -225,7 +228,7 @@ void Loop::hand_out_group() {
     const epoll_event event = batch.items[static_cast<std::size_t>(batch.next++)];
     if (event.data.ptr) static_cast<IoHandler*>(event.data.ptr)->on_events(event.events);
   }
-  flush_all();
+  flush_all(flush_);
 }
 
 std::size_t Loop::run_posted() {
@@ -240,15 +243,15 @@ std::size_t Loop::run_posted() {
   return count;
 }
 
-void Loop::flush_all() {
+void Loop::flush_all(std::vector<Flushable*>& list) {
   // A flush may close a connection and so make another one write: the list can grow while it is walked.
-  for (std::size_t i = 0; i < flush_.size(); ++i) {
-    Flushable* const item = flush_[i];
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    Flushable* const item = list[i];
     if (!item) continue;
-    item->flush_loop_ = nullptr;
+    item->flush_list_ = nullptr;
     item->flush();
   }
-  flush_.clear();
+  list.clear();
 }
 
 }  // namespace mg

@@ -266,6 +266,40 @@ TEST(Loop, AFlushMayAddOthersToTheSamePassAndADeadOneIsSkipped) {
   EXPECT_EQ(dead_count, 0);
 }
 
+TEST(Loop, WhatGathersIsFlushedOnceAfterAllEventsOfATurn) {
+  Loop loop;
+  constexpr std::size_t kCount = 16;
+  std::vector<Pair> pairs(kCount);
+  std::vector<Reader> readers(kCount);
+  Counter each, all;
+  std::size_t events = 0;
+  std::vector<std::size_t> seen;
+  each.on = [&] { EXPECT_EQ(all.count, 0); };
+  all.on = [&] { seen.push_back(events); };
+  for (std::size_t i = 0; i < kCount; ++i) {
+    readers[i].on = [&](std::uint32_t) {
+      ++events;
+      loop.flush_after_turn(all);
+      loop.flush_later(each);
+    };
+    loop.watch(pairs[i].a, readers[i], EPOLLIN | EPOLLET);
+    poke(pairs[i].b);
+  }
+  loop.poll();
+  EXPECT_EQ(seen, std::vector{kCount});
+  EXPECT_GT(each.count, 1);
+  // One that died is skipped, and one that was asked for outside a turn is not forgotten.
+  {
+    Counter dead;
+    loop.flush_after_turn(dead);
+  }
+  loop.flush_after_turn(all);
+  all.on = [&] { loop.stop(); };
+  loop.run();
+  EXPECT_EQ(all.count, 2);
+  for (std::size_t i = 0; i < kCount; ++i) loop.unwatch(pairs[i].a, readers[i]);
+}
+
 TEST(Loop, AFlushAskedForOutsideATurnDoesNotWaitForAnEvent) {
   Loop loop;
   Counter item;

@@ -258,7 +258,7 @@ void Stream::write_shared(const SharedBytes& octets) {
   if (tls_ || shared_ || out_end_ != out_begin_) return write(octets.bytes());
   shared_ = octets;
   shared_sent_ = 0;
-  if (!blocked_) loop_.flush_later(*this);
+  if (!blocked_) ask_flush();
 }
 
 // What is left of the shared octets becomes ordinary output, so that more can follow it.

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "runtime/detached.h"
+
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define MG_PLAIN_FRAMES 1
@@ -96,31 +98,20 @@ void free_frame(void* frame, std::size_t size) noexcept {
 }
 #endif
 
+void detached_threw() noexcept {
+  try {
+    throw;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "mg::spawn: a detached task threw: %s\n", e.what());
+  } catch (...) {
+    std::fprintf(stderr, "mg::spawn: a detached task threw\n");
+  }
+  std::abort();
+}
+
 }  // namespace detail
 
 namespace {
-
-// A coroutine that starts at once and frees itself at its end.
-struct Detached {
-  struct promise_type {
-    Detached get_return_object() const noexcept { return {}; }
-    std::suspend_never initial_suspend() const noexcept { return {}; }
-    std::suspend_never final_suspend() const noexcept { return {}; }
-    void return_void() const noexcept {}
-    void unhandled_exception() const noexcept {
-      try {
-        throw;
-      } catch (const std::exception& e) {
-        std::fprintf(stderr, "mg::spawn: a detached task threw: %s\n", e.what());
-      } catch (...) {
-        std::fprintf(stderr, "mg::spawn: a detached task threw\n");
-      }
-      std::abort();
-    }
-    static void* operator new(std::size_t size) { return detail::allocate_frame(size); }
-    static void operator delete(void* frame, std::size_t size) noexcept { detail::free_frame(frame, size); }
-  };
-};
 
 Detached run_detached(Task<void> task) {
   co_await std::move(task);

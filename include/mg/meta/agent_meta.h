@@ -25,13 +25,13 @@ class AgentMeta : public Meta {
 
   std::string_view node_name() const { return get(meta_key::kNodeName); }
   std::string_view node_id() const { return get(meta_key::kNodeId); }
-  std::string_view client_id() const { return get(detail::KnownKey::kClientId); }
+  std::string_view client_id() const { return known_client_id(); }
   std::string_view client_ip() const { return get(meta_key::kClientIp); }
   std::string_view client_ver() const { return get(meta_key::kClientVer); }
-  std::int64_t account_id() const { return get_int64(detail::KnownKey::kAccountId); }
+  std::int64_t account_id() const { return known_account_id(); }
   std::string_view channel_uid() const { return get(meta_key::kChannelUid); }
   std::int32_t server_id() const { return get_int32(meta_key::kServerId); }
-  std::int64_t role_id() const { return get_int64(detail::KnownKey::kRoleId); }
+  std::int64_t role_id() const { return known_role_id(); }
 
   bool set_client_ver(std::string_view ver) { return set(meta_key::kClientVer, ver); }
   bool set_account_id(std::int64_t id) { return set(meta_key::kAccountId, id); }

@@ -5,7 +5,8 @@
 //   loop.run();                        // until stop()
 //
 // One turn: wait for events, run what they woke in groups of a few, fire due timers, run posted functions. After each
-// group and at the end it flushes: what was written leaves with one system call per socket.
+// group and at the end it flushes: what was written leaves with one system call per socket (of a socket that gathers, per
+// turn).
 // The sockets of the message path are in an epoll set of the loop. An Asio io_context is made when first asked for;
 // from then on the loop sleeps in it, and it watches that set as one descriptor.
 #pragma once
@@ -58,7 +59,7 @@ class Flushable {
 
  private:
   friend class Loop;
-  Loop* flush_loop_ = nullptr;  // Set while in the list.
+  std::vector<Flushable*>* flush_list_ = nullptr;  // Set while in it.
   std::uint32_t flush_index_ = 0;
 };
 
@@ -114,12 +115,9 @@ class Loop {
   void unwatch(int fd, IoHandler& handler) noexcept;
 
   // Calls flush() once, when what runs now has come to its end: later in this turn.
-  void flush_later(Flushable& item) {
-    if (item.flush_loop_) return;
-    item.flush_loop_ = this;
-    item.flush_index_ = flush_.size();
-    flush_.push_back(&item);
-  }
+  void flush_later(Flushable& item) { flush_in(flush_, item); }
+  // As flush_later(), but when the whole turn has come to its end: for what gathers the work of many connections.
+  void flush_after_turn(Flushable& item) { flush_in(flush_after_turn_, item); }
 
   TimerHeap& timers() noexcept { return timers_; }
   BlockPool& blocks() noexcept { return blocks_; }
@@ -157,7 +155,6 @@ class Loop {
     }
     void await_resume() const noexcept {}
   };
-  friend class Flushable;
   struct Asio;
 
   bool enqueue(std::move_only_function<void()> function, bool bounded);
@@ -165,7 +162,13 @@ class Loop {
   void hand_out_group();
   int wait_events(bool wait);
   std::size_t run_posted();
-  void flush_all();
+  static void flush_in(std::vector<Flushable*>& list, Flushable& item) {
+    if (item.flush_list_) return;
+    item.flush_list_ = &list;
+    item.flush_index_ = static_cast<std::uint32_t>(list.size());
+    list.push_back(&item);
+  }
+  static void flush_all(std::vector<Flushable*>& list);
   void wake() noexcept;
 
   const Clock* clock_;
@@ -178,7 +181,8 @@ class Loop {
   std::atomic<std::thread::id> thread_{};
   TimerHeap timers_;
   BlockPool blocks_;
-  std::vector<Flushable*> flush_;
+  std::vector<Flushable*> flush_;             // After the group of events.
+  std::vector<Flushable*> flush_after_turn_;  // After all of them.
   struct Events;
   std::unique_ptr<Events> events_;
   std::unique_ptr<Asio> asio_;

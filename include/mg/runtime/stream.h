@@ -67,13 +67,15 @@ class Stream final : private IoHandler, private Flushable {
   std::byte* reserve(std::size_t octets);
   void commit(std::size_t octets) noexcept {
     out_end_ += static_cast<std::uint32_t>(octets);
-    if (!blocked_) loop_.flush_later(*this);
+    if (!blocked_) ask_flush();
   }
   void write(Bytes octets);
   // As write(), but keeps a reference instead of a copy where it can.
   void write_shared(const SharedBytes& octets);
   // Sends now rather than when the loop flushes.
   void flush_now();
+  // Sends once for all events of a turn, not for each few of them: for a connection that many players share.
+  void gather() noexcept { gathers_ = true; }
 
   // Octets written here that the kernel has not taken.
   std::size_t queued() const noexcept;
@@ -119,6 +121,13 @@ class Stream final : private IoHandler, private Flushable {
   MutableBytes make_room(std::size_t want);
   void shrink_input() noexcept;
   void resume_reader();
+  void ask_flush() {
+    if (gathers_) {
+      loop_.flush_after_turn(*this);
+    } else {
+      loop_.flush_later(*this);
+    }
+  }
   void send_queued();
   bool send_octets(const std::byte* data, std::size_t size, std::uint32_t* done);
   bool send_tls();
@@ -138,7 +147,8 @@ class Stream final : private IoHandler, private Flushable {
   bool finishing_ = false;
   bool shut_down_ = false;  // The sending side.
   bool news_ = false;       // Something was received that the reader has not been told of.
-  bool again_ = false;      // A posted function will go on reading in the next turn.
+  bool gathers_ = false;
+  bool again_ = false;  // A posted function will go on reading in the next turn.
   Loop& loop_;
   StreamObserver* observer_;
   std::coroutine_handle<> reader_{};  // Waits in fill().

@@ -12,6 +12,7 @@ constexpr std::uint32_t kHardLimit = 16;  // Times max_output: then the other si
 
 void Connection::open(int fd, const TlsContext* tls) {
   stream_.emplace(loop_, fd, static_cast<StreamObserver*>(this), tls);
+  stream_->gather();
   paused_ = ending_ = false;
   reason_.clear();
   want_ = 0;

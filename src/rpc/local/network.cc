@@ -11,25 +11,13 @@
 #include "mg/runtime/in_flight.h"
 #include "rpc/local/stream.h"
 #include "rpc/loop_ptr.h"
+#include "runtime/detached.h"
 
 namespace mg::rpc {
 namespace {
 
 constexpr std::string_view kHere = "local";
 constexpr auto kLongStream = std::chrono::hours(24 * 365);  // Of a stream without a deadline: a handler's is a time.
-
-// A coroutine that starts at once and frees itself at its end.
-struct Detached {
-  struct promise_type {
-    Detached get_return_object() const noexcept { return {}; }
-    std::suspend_never initial_suspend() const noexcept { return {}; }
-    std::suspend_never final_suspend() const noexcept { return {}; }
-    void return_void() const noexcept {}
-    void unhandled_exception() const noexcept { std::terminate(); }
-    static void* operator new(std::size_t size) { return mg::detail::allocate_frame(size); }
-    static void operator delete(void* frame, std::size_t size) noexcept { mg::detail::free_frame(frame, size); }
-  };
-};
 
 bool copy_encoded(const MessageLite& from, MessageLite& to) {
   thread_local std::string bytes;  // Keeps its room: this way allocates no more than the other.
