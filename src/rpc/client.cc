@@ -426,7 +426,16 @@ Task<Result<void>> Method::State::send(Slot& slot, const Choice& choice, const C
 Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call,
                                          bool pinned, Filter filter, Context context, Messages messages) {
   PerLoop& own = *slot.own;
-  for (std::size_t tried = 1;; ++tried) {
+  std::vector<const Node*> tried;  // Of `set`. Health is not enough: another loop's call may still have worked there.
+  const auto pick = [&]() -> Result<std::size_t> {
+    const Filter untried = [&](const Node& node) {
+      return std::ranges::find(tried, &node) == tried.end() && (!filter || filter(node));
+    };
+    Result<std::size_t> found = choose_filtered(slot, *set, {{}, &untried});
+    if (found && set->all[*found].health->set_aside(own.loop->now())) return std::unexpected(none_available(service_));
+    return found;
+  };
+  for (;;) {
     Candidate& to = set->all[index];
     Result<void> done;
     {
@@ -448,9 +457,23 @@ Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t ind
       co_return done;
     }
     to.health->failed(now);
-    if (pinned || tried >= set->all.size() || context.deadline().expired(now)) co_return done;
-    const Result<std::size_t> next = choose_filtered(slot, *set, {{}, filter ? &filter : nullptr});
-    if (!next || set->all[*next].health->set_aside(now)) co_return done;
+    if (pinned || context.deadline().expired(now)) co_return done;
+    tried.push_back(to.node);
+    Result<std::size_t> next = pick();
+    if (!next) {
+      // All that it knew when it began; others may have come meanwhile.
+      if (!known(slot)) {
+        const std::uint64_t version = version_.load(std::memory_order_acquire);
+        if (Result<NodeList> nodes = co_await client_.resolver().nodes(service_, context.deadline())) {
+          install(slot, std::move(*nodes), version);
+        }
+      }
+      if (!slot.set || slot.set.get() == set.get() || slot.set->all.empty()) co_return done;
+      set = slot.set;
+      tried.clear();
+      next = pick();
+      if (!next) co_return done;
+    }
     index = *next;
     call = launch(own, set->all[index], context, messages);
   }

@@ -220,17 +220,20 @@ TEST(LinkNetwork, RollingRestartUnderLoadFailsNoCall) {
   ASSERT_TRUE(gate.start());
 
   std::vector<std::unique_ptr<Served>> served(2);
+  std::vector<std::string> uuids(2);  // A node that starts again is another one, which nobody has set aside yet.
+  int started = 0;
   const auto publish = [&] {
     std::vector<Node> nodes;
     for (std::size_t i = 0; i < served.size(); ++i) {
-      if (served[i]) nodes.push_back({fmt::format("game-{}", i), served[i]->address(), served[i]->metadata()});
+      if (served[i]) nodes.push_back({"game-" + uuids[i], served[i]->address(), served[i]->metadata()});
     }
     resolver.set(std::move(nodes));
   };
   const auto serve = [&](std::size_t i) {
+    uuids[i] = std::to_string(started++);
     served[i] = std::move(on_loop<Result<std::unique_ptr<Served>>>(*game_loops[i % 2], [&, i] {
                             return game_link->serve(
-                                {.service = "game", .uuid = std::to_string(i), .handlers = &handlers, .observer = {}});
+                                {.service = "game", .uuid = uuids[i], .handlers = &handlers, .observer = {}});
                           }).value());
     publish();
   };
