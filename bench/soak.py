@@ -13,11 +13,13 @@ Exit code: 0 the promises held, 1 one was broken, 2 it could not be run.
 """
 
 import argparse
+import collections
 import contextlib
 import json
 import os
 import pathlib
 import random
+import re
 import signal
 import socket
 import statistics
@@ -189,7 +191,7 @@ class Memory(threading.Thread):
 
 
 class Probe(threading.Thread):
-    """Logs in at one gate again and again; keeps when that was tried in vain: (from, to)."""
+    """Logs in at one gate again and again; keeps when that was tried in vain: (from, to, why)."""
 
     ACCOUNTS = 16  # They live on either game.
 
@@ -202,10 +204,10 @@ class Probe(threading.Thread):
         while not self._end.wait(PROBE_S):
             began = time.monotonic()
             self.tried += 1
-            if not self._served():
-                self.failed.append((began, time.monotonic()))
+            if why := self._refusal():
+                self.failed.append((began, time.monotonic(), why))
 
-    def _served(self):
+    def _refusal(self):
         account = f"probe-{self._name}-{self.tried % self.ACCOUNTS}"
         try:
             with socket.create_connection(("127.0.0.1", self._port), timeout=PROBE_TIMEOUT_S) as client:
@@ -213,21 +215,23 @@ class Probe(threading.Thread):
                 head = b""
                 while len(head) < wire.SERVER_HEAD.size:
                     if not (more := client.recv(wire.SERVER_HEAD.size - len(head))):
-                        return False
+                        return "closed"
                     head += more
-                return wire.SERVER_HEAD.unpack(head)[2] == 0
-        except OSError:
-            return False
+                code = wire.SERVER_HEAD.unpack(head)[2]
+                return f"code {code}" if code else None
+        except OSError as error:
+            return str(error)
 
     def end(self):
         self._end.set()
         self.join()
 
 
-def disturb(cluster, chance):
+def disturb(cluster, chance, only):
     """One fault; returns when the process is back."""
-    part = cluster.parts[chance.choice(sorted(cluster.parts))]
-    kind = chance.choice(("kill", "stop"))
+    kind, name = chance.choice([(kind, name) for name in sorted(cluster.parts) for kind in ("kill", "stop")
+                                if only.search(f"{kind} {name}")])
+    part = cluster.parts[name]
     pause = chance.uniform(1, 3) if kind == "kill" else chance.uniform(1, 10)
     began = time.monotonic()
     if kind == "kill":
@@ -247,9 +251,10 @@ def recovered(faults, probes):
     """Adds to each fault how long after its end a probe still failed (0: none did), and for how long in all."""
     for fault, following in zip(faults, [*faults[1:], None]):
         until = following["from"] if following else float("inf")
-        failed = [span for probe in probes for span in probe.failed if fault["from"] <= span[0] < until]
-        fault["recovery_s"] = max([0.0, *(end - fault["to"] for _, end in failed)])
-        fault["unserved_s"] = max(end for _, end in failed) - min(begin for begin, _ in failed) if failed else 0.0
+        failed = [span for probe in probes for span in probe.failed if fault["from"] <= span[1] < until]
+        fault["recovery_s"] = max([0.0, *(span[1] - fault["to"] for span in failed)])
+        fault["unserved_s"] = max(span[1] for span in failed) - min(span[0] for span in failed) if failed else 0.0
+        fault["logins"] = dict(collections.Counter(span[2] for span in failed))
 
 
 def soak(args, folder):
@@ -277,7 +282,7 @@ def soak(args, folder):
                 for run in runs.values():
                     run.send_signal(signal.SIGINT)
                 break
-            faults.append(disturb(cluster, chance))
+            faults.append(disturb(cluster, chance, args.only))
         results = {name: result_of(run) for name, run in runs.items()}
         ended.update(part.name for part in cluster.parts.values() if part.ended_by_itself())
         for thread in (memory, *probes):
@@ -373,6 +378,8 @@ def main():
     parser.add_argument("--build", required=True, type=pathlib.Path)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--every", type=float, default=30, help="seconds between faults")
+    parser.add_argument("--only", metavar="REGEX", type=re.compile, default=re.compile(""),
+                        help="faults that match, such as 'stop gate' or 'kill (etcd|nats)'")
     parser.add_argument("--share", type=float, default=0.5, help="of what the cluster can do")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--report", type=pathlib.Path, help="the file that is written; default docs/reliability.md, "
