@@ -143,6 +143,16 @@ void Strings::add_set_options(Command& command, const SetOptions& options) {
   if (options.when == SetWhen::kExists) command.add("XX");
 }
 
+Command Keys::sort_command(std::string_view key, const SortOptions& options) {
+  Command command("SORT", key);
+  if (!options.by.empty()) command.add("BY").add(options.by);
+  if (options.offset != 0 || options.count >= 0) command.add("LIMIT").add(options.offset).add(options.count);
+  for (const auto& pattern : options.get) command.add("GET").add(pattern);
+  if (options.descending) command.add("DESC");
+  if (options.alpha) command.add("ALPHA");
+  return command;
+}
+
 ScoreBound ScoreBound::lowest() {
   return -std::numeric_limits<double>::infinity();
 }
@@ -153,13 +163,135 @@ std::string ScoreBound::text() const {
   return fmt::format("{}{}", exclusive ? "(" : "", score);
 }
 
-Task<Result<std::int64_t>> SortedSets::zadd(std::string_view key, const std::vector<Scored>& members, ZAddWhen when,
-                                            Within within) {
+namespace {
+
+Command zadd_command(std::string_view key, const std::vector<Scored>& members, ZAddWhen when, bool changed) {
   static constexpr std::string_view kWhen[] = {"", "NX", "XX", "GT", "LT"};
   Command command("ZADD", key);
   if (when != ZAddWhen::kAlways) command.add(kWhen[static_cast<std::size_t>(when)]);
+  if (changed) command.add("CH");
   for (const auto& [member, score] : members) command.add(score).add(member);
+  return command;
+}
+
+// numkeys key ... [WEIGHTS ...] [AGGREGATE ...]
+Command& add_sets(Command& command, const Texts& keys, const Combine& how) {
+  static constexpr std::string_view kNames[] = {"SUM", "MIN", "MAX"};
+  command.add(keys.size()).add_all(keys);
+  if (!how.weights.empty()) command.add("WEIGHTS").add_all(how.weights);
+  if (how.aggregate != Aggregate::kSum) {
+    command.add("AGGREGATE").add(kNames[static_cast<std::size_t>(how.aggregate)]);
+  }
+  return command;
+}
+
+double seconds(std::chrono::milliseconds time) {
+  return static_cast<double>(time.count()) / 1000;
+}
+
+}  // namespace
+
+Task<Result<std::int64_t>> SortedSets::zadd(std::string_view key, const std::vector<Scored>& members, ZAddWhen when,
+                                            Within within) {
+  return ask<std::int64_t>(within, zadd_command(key, members, when, false));
+}
+Task<Result<std::int64_t>> SortedSets::zadd_changed(std::string_view key, const std::vector<Scored>& members,
+                                                    ZAddWhen when, Within within) {
+  return ask<std::int64_t>(within, zadd_command(key, members, when, true));
+}
+
+Task<Result<SortedSets::PoppedOne>> SortedSets::bzpopmin(const Texts& keys, std::chrono::milliseconds wait,
+                                                         Within within) {
+  return ask_waiting<PoppedOne>(within, wait, std::move(Command("BZPOPMIN").add_all(keys).add(seconds(wait))));
+}
+Task<Result<SortedSets::PoppedOne>> SortedSets::bzpopmax(const Texts& keys, std::chrono::milliseconds wait,
+                                                         Within within) {
+  return ask_waiting<PoppedOne>(within, wait, std::move(Command("BZPOPMAX").add_all(keys).add(seconds(wait))));
+}
+Task<Result<SortedSets::PoppedSome>> SortedSets::bzmpop(const Texts& keys, bool highest, std::int64_t count,
+                                                        std::chrono::milliseconds wait, Within within) {
+  Command command("BZMPOP", seconds(wait), keys.size());
+  command.add_all(keys).add(highest ? "MAX" : "MIN").add("COUNT").add(count);
+  return ask_waiting<PoppedSome>(within, wait, std::move(command));
+}
+
+Task<Result<std::vector<Scored>>> SortedSets::zunion(const Texts& keys, const Combine& how, Within within) {
+  Command command("ZUNION");
+  return ask<std::vector<Scored>>(within, add_sets(command, keys, how).add("WITHSCORES"));
+}
+Task<Result<std::vector<Scored>>> SortedSets::zinter(const Texts& keys, const Combine& how, Within within) {
+  Command command("ZINTER");
+  return ask<std::vector<Scored>>(within, add_sets(command, keys, how).add("WITHSCORES"));
+}
+Task<Result<std::vector<Scored>>> SortedSets::zdiff(const Texts& keys, Within within) {
+  Command command("ZDIFF");
+  return ask<std::vector<Scored>>(within, add_sets(command, keys, {}).add("WITHSCORES"));
+}
+Task<Result<std::int64_t>> SortedSets::zunionstore(std::string_view to, const Texts& keys, const Combine& how,
+                                                   Within within) {
+  Command command("ZUNIONSTORE", to);
+  return ask<std::int64_t>(within, add_sets(command, keys, how));
+}
+Task<Result<std::int64_t>> SortedSets::zinterstore(std::string_view to, const Texts& keys, const Combine& how,
+                                                   Within within) {
+  Command command("ZINTERSTORE", to);
+  return ask<std::int64_t>(within, add_sets(command, keys, how));
+}
+Task<Result<std::int64_t>> SortedSets::zdiffstore(std::string_view to, const Texts& keys, Within within) {
+  Command command("ZDIFFSTORE", to);
+  return ask<std::int64_t>(within, add_sets(command, keys, {}));
+}
+Task<Result<std::int64_t>> SortedSets::zintercard(const Texts& keys, std::int64_t limit, Within within) {
+  Command command("ZINTERCARD");
+  return ask<std::int64_t>(within, add_sets(command, keys, {}).add("LIMIT").add(limit));
+}
+
+namespace {
+
+Command& add_query(Command& command, const GeoQuery& query) {
+  if (query.from_member.empty()) {
+    command.add("FROMLONLAT").add(query.from.longitude).add(query.from.latitude);
+  } else {
+    command.add("FROMMEMBER").add(query.from_member);
+  }
+  if (query.radius > 0) {
+    command.add("BYRADIUS").add(query.radius);
+  } else {
+    command.add("BYBOX").add(query.width).add(query.height);
+  }
+  command.add("m").add(query.farthest_first ? "DESC" : "ASC");
+  if (query.count > 0) command.add("COUNT").add(query.count);
+  return command;
+}
+
+}  // namespace
+
+bool convert(Reply&& reply, GeoHit& out) {
+  return reply.is_array() && reply.items.size() == 3 && convert(std::move(reply.items[0]), out.member) &&
+         convert(std::move(reply.items[1]), out.metres) && convert(std::move(reply.items[2]), out.place);
+}
+
+Task<Result<std::vector<GeoHit>>> Geo::geosearch(std::string_view key, const GeoQuery& query, Within within) {
+  Command command("GEOSEARCH", key);
+  return ask<std::vector<GeoHit>>(within, add_query(command, query).add("WITHCOORD").add("WITHDIST"));
+}
+Task<Result<std::int64_t>> Geo::geosearchstore(std::string_view to, std::string_view key, const GeoQuery& query,
+                                               bool distances, Within within) {
+  Command command("GEOSEARCHSTORE", to, key);
+  add_query(command, query);
+  if (distances) command.add("STOREDIST");
   return ask<std::int64_t>(within, command);
+}
+
+Task<Result<std::vector<std::int64_t>>> Redis::pubsub_numsub(const Texts& channels, Within within) {
+  using Counts = std::vector<std::int64_t>;
+  return mapped(ask<std::vector<Reply>>(within, std::move(Command("PUBSUB", "NUMSUB").add_all(channels))),
+                [](Result<std::vector<Reply>> got) -> Result<Counts> {
+                  if (!got) return std::unexpected(std::move(got).error());
+                  Counts out;
+                  for (std::size_t i = 1; i < got->size(); i += 2) out.push_back((*got)[i].integer);
+                  return out;
+                });
 }
 
 Script::Script(std::string text) : text_(std::move(text)) {
@@ -203,12 +335,59 @@ bool convert(Reply&& reply, StreamEntry& out) {
   return true;
 }
 
+bool convert(Reply&& reply, StreamPending& out) {
+  if (!reply.is_array() || reply.items.size() != 4 || !convert(std::move(reply.items[0]), out.count)) return false;
+  std::optional<std::string> lowest, highest;
+  std::optional<std::vector<std::pair<std::string, std::int64_t>>> consumers;
+  if (!convert(std::move(reply.items[1]), lowest) || !convert(std::move(reply.items[2]), highest) ||
+      !convert(std::move(reply.items[3]), consumers)) {
+    return false;
+  }
+  out.lowest = std::move(lowest).value_or("");
+  out.highest = std::move(highest).value_or("");
+  if (consumers) out.consumers = *std::move(consumers);
+  return true;
+}
+
+bool convert(Reply&& reply, StreamPendingEntry& out) {
+  return reply.is_array() && reply.items.size() == 4 && convert(std::move(reply.items[0]), out.id) &&
+         convert(std::move(reply.items[1]), out.consumer) && convert(std::move(reply.items[2]), out.idle_ms) &&
+         convert(std::move(reply.items[3]), out.deliveries);
+}
+
+// Before 7.0 without the deleted ones.
+bool convert(Reply&& reply, StreamClaimed& out) {
+  return reply.is_array() && reply.items.size() >= 2 && convert(std::move(reply.items[0]), out.next) &&
+         convert(std::move(reply.items[1]), out.entries) &&
+         (reply.items.size() == 2 || convert(std::move(reply.items[2]), out.deleted));
+}
+
+bool convert(Reply&& reply, StreamGroup& out) {
+  if (!reply.is_array() || reply.items.size() % 2 != 0) return false;
+  for (std::size_t i = 0; i < reply.items.size(); i += 2) {
+    const std::string& name = reply.items[i].text;
+    Reply& value = reply.items[i + 1];
+    const bool good = name == "name"                ? convert(std::move(value), out.name)
+                      : name == "last-delivered-id" ? convert(std::move(value), out.last_id)
+                      : name == "consumers"         ? convert(std::move(value), out.consumers)
+                      : name == "pending"           ? convert(std::move(value), out.pending)
+                                                    : true;
+    if (!good) return false;
+  }
+  return true;
+}
+
 Task<Result<std::string>> Streams::xadd(std::string_view key,
                                         const std::vector<std::pair<std::string, std::string>>& fields,
                                         XAddOptions options, Within within) {
   Command command("XADD", key);
+  if (options.only_existing) command.add("NOMKSTREAM");
   if (options.max_length > 0) command.add("MAXLEN").add("~").add(options.max_length);
-  return ask<std::string>(within, command.add(options.id).add_all(fields));
+  return mapped(ask<std::optional<std::string>>(within, command.add(options.id).add_all(fields)),
+                [](Result<std::optional<std::string>> got) -> Result<std::string> {
+                  if (!got) return std::unexpected(std::move(got).error());
+                  return std::move(*got).value_or("");
+                });
 }
 
 Task<Result<StreamEntries>> Streams::xrange(std::string_view key, std::string_view from, std::string_view to,

@@ -1,5 +1,6 @@
 #include "mg/store/redis/lock_backend.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -51,21 +52,40 @@ Error odd(std::string_view what, const Reply& reply) {
 
 // Who waits for which lock, and the subscription that wakes them. Kept by its own beginning, too.
 struct LockBackend::Messages {
-  using Waiter = Completion<bool>;
-  std::multimap<std::string, Waiter*, std::less<>> waiters;
+  struct Waiter;
+  using Waiters = std::multimap<std::string, Waiter*, std::less<>>;
+  // A place among them, until it is woken or dies.
+  struct Waiter {
+    Waiter(Messages& m, std::string name) : all(m), at(m.waiters.emplace(std::move(name), this)) {}
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+    ~Waiter() { leave(); }
+    void leave() {
+      if (std::exchange(in, false)) all.waiters.erase(at);
+    }
+    Messages& all;
+    Waiters::iterator at;
+    bool in = true;
+    std::uint64_t since = all.messages;  // Messages that came before it.
+    Completion<bool> woken;
+  };
+  Waiters waiters;
+  std::uint64_t messages = 0;
   std::unique_ptr<Subscription> subscription;
   bool beginning = false;
   bool alive = true;
 
   void on_message(const ChannelMessage& message) {
     const std::string name(message.channel.substr(kChannel.size()));
-    // Waking one may remove others.
+    const std::uint64_t now = ++messages;
+    // Waking one may remove others, and add some, which wait for the next message.
     while (alive) {
-      const auto found = waiters.find(name);
-      if (found == waiters.end()) return;
+      const auto [from, to] = waiters.equal_range(name);
+      const auto found = std::find_if(from, to, [now](const auto& item) { return item.second->since < now; });
+      if (found == to) return;
       Waiter* const waiter = found->second;
-      waiters.erase(found);
-      waiter->set(true);
+      waiter->leave();
+      waiter->woken.set(true);
     }
   }
   static Task<void> begin(std::shared_ptr<Messages> self, Redis& redis) {
@@ -87,8 +107,61 @@ LockBackend::~LockBackend() {
   messages_->subscription.reset();
 }
 
+// ---- without scripts ------------------------------------------------------------------------------------------------
+
+Task<Result<std::optional<std::vector<Reply>>>> LockBackend::if_held(std::string name, std::string value,
+                                                                     std::vector<Command> commands, Deadline deadline) {
+  using Out = std::optional<std::vector<Reply>>;
+  auto session = co_await redis_.session(deadline);
+  if (!session) co_return std::unexpected(std::move(session).error());
+  for (;;) {
+    if (auto watched = co_await (*session)->watch({name}, deadline); !watched) {
+      co_return std::unexpected(std::move(watched).error());
+    }
+    auto holder = co_await (*session)->get(name, deadline);
+    if (!holder) co_return std::unexpected(std::move(holder).error());
+    if (*holder != value) {
+      auto over = co_await (*session)->unwatch(deadline);
+      if (!over) co_return std::unexpected(std::move(over).error());
+      co_return Out();
+    }
+    auto done = co_await (*session)->exec(commands, deadline);
+    if (!done || *done) co_return done;  // Else somebody changed it between: again.
+  }
+}
+
+Task<Result<std::optional<std::uint64_t>>> LockBackend::take_plainly(std::string name, std::string value, lock::Ms ttl,
+                                                                     std::uint64_t after, Deadline deadline) {
+  auto taken = co_await redis_.set(name, value, {.expiry = ttl, .when = SetWhen::kMissing}, deadline);
+  if (!taken) co_return std::unexpected(std::move(taken).error());
+  if (!*taken) co_return std::nullopt;
+  auto session = co_await redis_.session(deadline);
+  if (!session) co_return std::unexpected(std::move(session).error());
+  const std::string key = "FENCE:" + name;
+  for (;;) {
+    if (auto watched = co_await (*session)->watch({key}, deadline); !watched) {
+      co_return std::unexpected(std::move(watched).error());
+    }
+    auto last = co_await (*session)->get(key, deadline);
+    if (!last) co_return std::unexpected(std::move(last).error());
+    std::uint64_t seen = 0;
+    const std::string text = last->value_or("0");
+    std::from_chars(text.data(), text.data() + text.size(), seen);
+    const auto now = std::chrono::floor<std::chrono::microseconds>(redis_.loop().clock().wall().time_since_epoch());
+    const std::uint64_t fence = std::max(static_cast<std::uint64_t>(now.count()), std::max(seen, after) + 1);
+    std::vector<Command> note;
+    note.emplace_back("SET", key, fence, "EX", 604800);
+    auto done = co_await (*session)->exec(note, deadline);
+    if (!done) co_return std::unexpected(std::move(done).error());
+    if (*done) co_return fence;
+  }
+}
+
+// ---- the port -------------------------------------------------------------------------------------------------------
+
 Task<Result<std::optional<std::uint64_t>>> LockBackend::take(std::string name, std::string value, lock::Ms ttl,
                                                              std::uint64_t after, Deadline deadline) {
+  if (!options_.scripts) co_return co_await take_plainly(std::move(name), std::move(value), ttl, after, deadline);
   auto got =
       co_await redis_.run(take_script(), {name}, {value, std::to_string(ttl.count()), std::to_string(after)}, deadline);
   if (!got) co_return std::unexpected(std::move(got).error());
@@ -103,6 +176,13 @@ Task<Result<std::optional<std::uint64_t>>> LockBackend::take(std::string name, s
 }
 
 Task<Result<bool>> LockBackend::renew(std::string name, std::string value, lock::Ms ttl, Deadline deadline) {
+  if (!options_.scripts) {
+    std::vector<Command> commands;
+    commands.emplace_back("PEXPIRE", name, ttl.count());
+    auto done = co_await if_held(name, value, std::move(commands), deadline);
+    if (!done) co_return std::unexpected(std::move(done).error());
+    co_return done->has_value();
+  }
   auto got = co_await redis_.run(renew_script(), {name}, {value, std::to_string(ttl.count())}, deadline);
   if (!got) co_return std::unexpected(std::move(got).error());
   if (!got->is_integer()) co_return std::unexpected(odd("the renewal", *got));
@@ -110,6 +190,14 @@ Task<Result<bool>> LockBackend::renew(std::string name, std::string value, lock:
 }
 
 Task<Result<bool>> LockBackend::give(std::string name, std::string value, Deadline deadline) {
+  if (!options_.scripts) {
+    std::vector<Command> commands;
+    commands.emplace_back("DEL", name);
+    commands.emplace_back("PUBLISH", std::string(kChannel) + name, "");
+    auto done = co_await if_held(name, value, std::move(commands), deadline);
+    if (!done) co_return std::unexpected(std::move(done).error());
+    co_return done->has_value();
+  }
   auto got = co_await redis_.run(give_script(), {name}, {value}, deadline);
   if (!got) co_return std::unexpected(std::move(got).error());
   if (!got->is_integer()) co_return std::unexpected(odd("the release", *got));
@@ -117,6 +205,14 @@ Task<Result<bool>> LockBackend::give(std::string name, std::string value, Deadli
 }
 
 Task<Result<std::optional<lock::Ms>>> LockBackend::left(std::string name, std::string value, Deadline deadline) {
+  if (!options_.scripts) {
+    std::vector<Command> commands;
+    commands.emplace_back("PTTL", name);
+    auto done = co_await if_held(name, value, std::move(commands), deadline);
+    if (!done) co_return std::unexpected(std::move(done).error());
+    if (!*done || done->value()[0].integer < 0) co_return std::nullopt;
+    co_return lock::Ms(done->value()[0].integer);
+  }
   auto got = co_await redis_.run(left_script(), {name}, {value}, deadline);
   if (!got) co_return std::unexpected(std::move(got).error());
   if (!got->is_integer()) co_return std::unexpected(odd("the time", *got));
@@ -129,10 +225,8 @@ Task<void> LockBackend::wait(std::string name, Deadline until) {
   if (options_.messages && !messages->subscription && !std::exchange(messages->beginning, true)) {
     spawn(Messages::begin(messages, redis_));
   }
-  Messages::Waiter waiter;
-  const auto place = messages->waiters.emplace(std::move(name), &waiter);
-  const auto woken = co_await waiter.wait(redis_.loop(), until);
-  if (!woken) messages->waiters.erase(place);
+  Messages::Waiter waiter(*messages, std::move(name));
+  (void)co_await waiter.woken.wait(redis_.loop(), until);
 }
 
 }  // namespace mg::redis

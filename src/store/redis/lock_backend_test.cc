@@ -1,5 +1,6 @@
 #include "mg/store/redis/lock_backend.h"
 
+#include "mg/store/redis/local/local.h"
 #include "store/lock_contract_cases.h"
 #include "store/redis/testing.h"
 #include "tests/support/server.h"
@@ -19,7 +20,11 @@ Server& shared_server() {
 
 class InRedis final : public lock::BackendUnderTest {
  public:
-  InRedis() { EXPECT_TRUE(await_on(loop_, a_.flushdb(10s))); }
+  explicit InRedis(bool scripts)
+      : one_(std::make_unique<LockBackend>(a_, LockBackendOptions{.scripts = scripts})),
+        other_(std::make_unique<LockBackend>(b_, LockBackendOptions{.scripts = scripts})) {
+    EXPECT_TRUE(await_on(loop_, a_.flushdb(10s)));
+  }
   ~InRedis() override {
     one_.reset();
     other_.reset();
@@ -36,17 +41,35 @@ class InRedis final : public lock::BackendUnderTest {
   Loop loop_;
   Client a_{loop_, options_};
   Client b_{loop_, options_};
-  std::unique_ptr<LockBackend> one_ = std::make_unique<LockBackend>(a_);
-  std::unique_ptr<LockBackend> other_ = std::make_unique<LockBackend>(b_);
+  std::unique_ptr<LockBackend> one_, other_;
+};
+
+// In the twin, and by WATCH and MULTI at the server.
+class InTwin final : public lock::BackendUnderTest {
+ public:
+  Loop& loop() override { return loop_; }
+  lock::Backend& one() override { return one_; }
+  lock::Backend& other() override { return other_; }
+
+ private:
+  Loop loop_;
+  LocalData data_;
+  Local a_{loop_, data_}, b_{loop_, data_};
+  LockBackend one_{a_, {.scripts = false}}, other_{b_, {.scripts = false}};
 };
 
 }  // namespace
 }  // namespace mg::redis
 
 namespace mg::lock {
-INSTANTIATE_TEST_SUITE_P(Redis, LockContract,
-                         ::testing::Values(LockBackendKind{"Redis", [] { return std::make_unique<redis::InRedis>(); }}),
+INSTANTIATE_TEST_SUITE_P(Twin, LockContract,
+                         ::testing::Values(LockBackendKind{"Twin", [] { return std::make_unique<redis::InTwin>(); }}),
                          [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Redis, LockContract,
+    ::testing::Values(LockBackendKind{"Redis", [] { return std::make_unique<redis::InRedis>(true); }},
+                      LockBackendKind{"WithoutScripts", [] { return std::make_unique<redis::InRedis>(false); }}),
+    [](const auto& info) { return info.param.name; });
 }  // namespace mg::lock
 
 namespace mg::redis {

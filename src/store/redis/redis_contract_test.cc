@@ -425,6 +425,162 @@ TEST_P(RedisContract, MetadataIsKept) {
   EXPECT_EQ(get(r().exists({"a", "b", "nothing"})), 0);
 }
 
+TEST_P(RedisContract, StringsAndKeysBeyondTheUsual) {
+  get(r().set("a", "ohmytext"));
+  get(r().set("b", "mynewtext"));
+  EXPECT_EQ(get(r().lcs("a", "b")), "mytext");
+  EXPECT_EQ(get(r().getex("a", 100s)), "ohmytext");
+  EXPECT_GT(get(r().pexpiretime("a")), 0);
+  EXPECT_FALSE(get(r().expire_when("a", 10s, ExpireWhen::kMissing)));
+  EXPECT_FALSE(get(r().expire_when("a", 10s, ExpireWhen::kGreater)));
+  EXPECT_TRUE(get(r().expire_when("a", 500s, ExpireWhen::kGreater)));
+  EXPECT_EQ(get(r().getex("a", 0ms)), "ohmytext");
+  EXPECT_EQ(get(r().pexpiretime("a")), -1);
+  EXPECT_EQ(get(r().pexpiretime("none")), -2);
+  EXPECT_TRUE(get(r().copy("a", "c")));
+  EXPECT_FALSE(get(r().copy("a", "b")));
+  EXPECT_TRUE(get(r().copy("a", "b", true)));
+  EXPECT_EQ(get(r().get("b")), "ohmytext");
+
+  get(r().rpush("l", {"3", "1", "2"}));
+  EXPECT_THAT(get(r().sort("l")), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(get(r().sort("l", {.offset = 1, .count = 1, .descending = true})), ElementsAre("2"));
+  get(r().mset(TextMap{{"w_1", "9"}, {"w_2", "5"}, {"w_3", "7"}}));
+  get(r().hset("h_2", "name", "two"));
+  EXPECT_THAT(get(r().sort("l", {.by = "w_*", .get = {"#", "h_*->name"}})),
+              ElementsAre("2", "two", "3", std::nullopt, "1", std::nullopt));
+  EXPECT_EQ(get(r().sort_store("l", "sorted", {.alpha = true})), 3);
+  EXPECT_THAT(get(r().lrange("sorted", 0, -1)), ElementsAre("1", "2", "3"));
+  EXPECT_EQ(error(r().sort("h_2")).code, code::kInvalid);
+}
+
+TEST_P(RedisContract, CollectionsBeyondTheUsual) {
+  get(r().rpush("l", {"a", "b", "c", "b"}));
+  EXPECT_EQ(get(r().lpos("l", "b")), 1);
+  EXPECT_EQ(get(r().lpos("l", "b", -1)), 3);
+  EXPECT_EQ(get(r().lpos("l", "x")), std::nullopt);
+  EXPECT_THAT(get(r().lpos_all("l", "b")), ElementsAre(1, 3));
+  EXPECT_THAT(get(r().lpop("l", 2)), ElementsAre("a", "b"));
+  EXPECT_THAT(get(r().rpop("l", 9)), ElementsAre("b", "c"));
+  EXPECT_THAT(get(r().lpop("l", 2)), ElementsAre());
+  get(r().rpush("m", {"x", "y"}));
+  EXPECT_EQ(get(r().lmpop({"l", "m"}, ListEnd::kRight, 5)), (std::pair<std::string, Texts>{"m", {"y", "x"}}));
+  EXPECT_EQ(get(r().lmpop({"l", "m"}, ListEnd::kRight)), std::nullopt);
+  EXPECT_EQ(get(r().blmpop({"l"}, ListEnd::kLeft, 1, 20ms)), std::nullopt);
+
+  get(r().hset_all("h", TextMap{{"a", "1"}, {"b", "2"}}));
+  EXPECT_THAT(get(r().hrandfield("h", 9)), UnorderedElementsAre("a", "b"));
+  EXPECT_EQ(get(r().hrandfield("h", -5)).size(), 5);
+  EXPECT_EQ(get(r().hrandfield_with_values("h", 9)), (TextMap{{"a", "1"}, {"b", "2"}}));
+  get(r().sadd("s", {"a", "b", "c"}));
+  get(r().sadd("t", {"b", "c", "d"}));
+  EXPECT_EQ(get(r().sintercard({"s", "t"})), 2);
+  EXPECT_EQ(get(r().sintercard({"s", "t"}, 1)), 1);
+}
+
+TEST_P(RedisContract, SortedSetsBeyondTheUsual) {
+  using Members = std::vector<Scored>;
+  get(r().zadd("z", {{"a", 1}, {"b", 2}, {"c", 3}}));
+  get(r().zadd("y", {{"b", 10}, {"c", 20}, {"d", 30}}));
+  EXPECT_EQ(get(r().zadd_changed("z", {{"a", 5}, {"b", 2}}, ZAddWhen::kGreater)), 1);
+  EXPECT_EQ(get(r().zadd_changed("z", {{"a", 1}})), 1);
+  EXPECT_EQ(get(r().zunion({"z", "y"})), (Members{{"a", 1}, {"b", 12}, {"c", 23}, {"d", 30}}));
+  EXPECT_EQ(get(r().zinter({"z", "y"}, {.weights = {2, 1}, .aggregate = Aggregate::kMin})),
+            (Members{{"b", 4}, {"c", 6}}));
+  EXPECT_EQ(get(r().zdiff({"z", "y"})), (Members{{"a", 1}}));
+  EXPECT_EQ(get(r().zintercard({"z", "y"})), 2);
+  EXPECT_EQ(get(r().zunionstore("u", {"z", "y"}, {.aggregate = Aggregate::kMax})), 4);
+  EXPECT_EQ(get(r().zscore("u", "b")), 10);
+  EXPECT_EQ(get(r().zdiffstore("u", {"z", "y"})), 1);
+  EXPECT_EQ(get(r().zrangestore("u", "z", 1, -1)), 2);
+  EXPECT_THAT(get(r().zrandmember("u", 9)), UnorderedElementsAre("b", "c"));
+  EXPECT_TRUE(get(r().zrandmember("u")));
+  EXPECT_EQ(get(r().zrandmember("none")), std::nullopt);
+
+  get(r().zadd("lex", {{"a", 0}, {"b", 0}, {"c", 0}, {"d", 0}}));
+  EXPECT_THAT(get(r().zrangebylex("lex", "(a", "[c")), ElementsAre("b", "c"));
+  EXPECT_THAT(get(r().zrevrangebylex("lex", "+", "-", {.offset = 1, .count = 2})), ElementsAre("c", "b"));
+  EXPECT_EQ(get(r().zlexcount("lex", "-", "(c")), 2);
+  EXPECT_EQ(get(r().zremrangebylex("lex", "-", "[a")), 1);
+  EXPECT_EQ(error(r().zlexcount("lex", "a", "c")).code, code::kInvalid);
+
+  EXPECT_EQ(get(r().zmpop({"none", "y"}, true, 2)), (std::pair<std::string, Members>{"y", {{"d", 30}, {"c", 20}}}));
+  EXPECT_EQ(get(r().bzpopmin({"none", "y"}, 1s)), (std::pair<std::string, Scored>{"y", {"b", 10}}));
+  EXPECT_EQ(get(r().bzpopmax({"none", "y"}, 20ms)), std::nullopt);
+  EXPECT_EQ(get(r().bzmpop({"y"}, false, 3, 20ms)), std::nullopt);
+  auto waiting = r().bzpopmax({"y"}, 15s);
+  EXPECT_EQ(get(r().zadd("y", {{"late", 7}})), 1);
+  EXPECT_EQ(get(std::move(waiting)), (std::pair<std::string, Scored>{"y", {"late", 7}}));
+}
+
+TEST_P(RedisContract, BitsAndPlacesBeyondTheUsual) {
+  using Values = std::vector<std::optional<std::int64_t>>;
+  EXPECT_EQ(get(r().bitfield("b", BitField().set("u8", "0", 200).increment("i5", "100", 1).get("u4", "0"))),
+            (Values{0, 1, 12}));
+  EXPECT_EQ(get(r().bitfield("b", BitField()
+                                      .overflow(BitField::Overflow::kSaturate)
+                                      .increment("u8", "0", 100)
+                                      .overflow(BitField::Overflow::kFail)
+                                      .increment("u8", "#0", 1))),
+            (Values{255, std::nullopt}));
+  EXPECT_EQ(get(r().bitpos("b", false, 0, 0)), -1);
+  EXPECT_EQ(get(r().bitpos("b", false, 1, -1)), 8);
+
+  get(r().geoadd("g", {{"Palermo", {13.361389, 38.115556}}, {"Catania", {15.087269, 37.502669}}}));
+  const auto hits = get(r().geosearch("g", GeoQuery{.from = {15, 37}, .width = 400'000, .height = 400'000}));
+  ASSERT_EQ(hits.size(), 2);
+  EXPECT_EQ(hits[0].member, "Catania");
+  EXPECT_NEAR(hits[0].metres, 56441.3, 0.1);
+  EXPECT_NEAR(hits[1].place.longitude, 13.361389, 1e-5);
+  const auto near = get(r().geosearch("g", GeoQuery{.from_member = "Palermo", .radius = 10, .count = 1}));
+  ASSERT_EQ(near.size(), 1);
+  EXPECT_EQ(near[0].member, "Palermo");
+  EXPECT_EQ(get(r().geosearchstore("away", "g", GeoQuery{.from = {15, 37}, .radius = 100'000}, true)), 1);
+  EXPECT_NEAR(get(r().zscore("away", "Catania")).value_or(0), 56441.3, 0.1);
+  EXPECT_EQ(error(r().geosearch("g", GeoQuery{.from_member = "none", .radius = 10})).code, code::kInvalid);
+}
+
+TEST_P(RedisContract, GroupsOfReadersBeyondTheUsual) {
+  EXPECT_EQ(get(r().xadd("x", {{"k", "v"}}, {.only_existing = true})), "");
+  for (const char* id : {"1-1", "2-1", "3-1"}) EXPECT_EQ(get(r().xadd("x", {{"k", id}}, {.id = id})), id);
+  get(r().xgroup_create("x", "g", "0"));
+  EXPECT_TRUE(get(r().xgroup_createconsumer("x", "g", "idle")));
+  EXPECT_FALSE(get(r().xgroup_createconsumer("x", "g", "idle")));
+  EXPECT_EQ(get(r().xpending("x", "g")).count, 0);
+  EXPECT_EQ(get(r().xreadgroup("g", "me", {{"x", ">"}}, {.count = 2})).size(), 1);
+  const auto pending = get(r().xpending("x", "g"));
+  EXPECT_EQ(pending.count, 2);
+  EXPECT_EQ(pending.lowest, "1-1");
+  EXPECT_EQ(pending.highest, "2-1");
+  EXPECT_THAT(pending.consumers, ElementsAre(std::pair<std::string, std::int64_t>("me", 2)));
+  const auto entries = get(r().xpending_entries("x", "g", 10));
+  ASSERT_EQ(entries.size(), 2);
+  EXPECT_EQ(entries[1].id, "2-1");
+  EXPECT_EQ(entries[1].deliveries, 1);
+  EXPECT_EQ(get(r().xdel("x", {"1-1"})), 1);
+  const auto claimed = get(r().xautoclaim("x", "g", "other", 0ms));
+  EXPECT_EQ(claimed.next, "0-0");
+  ASSERT_EQ(claimed.entries.size(), 1);
+  EXPECT_EQ(claimed.entries[0].id, "2-1");
+  EXPECT_THAT(claimed.deleted, ElementsAre("1-1"));
+  get(r().xgroup_setid("x", "g", "0"));
+  const auto groups = get(r().xinfo_groups("x"));
+  ASSERT_EQ(groups.size(), 1);
+  EXPECT_EQ(groups[0].name, "g");
+  EXPECT_EQ(groups[0].consumers, 3);
+  EXPECT_EQ(groups[0].pending, 1);
+  EXPECT_EQ(groups[0].last_id, "0-0");
+  EXPECT_EQ(get(r().xgroup_delconsumer("x", "g", "other")), 1);
+}
+
+TEST_P(RedisContract, SubscribersAreCounted) {
+  auto subscription = get(r().subscribe({.channels = {"news", "chat"}, .patterns = {"n*"}}, [](const auto&) {}));
+  EXPECT_THAT(get(r().pubsub_channels()), UnorderedElementsAre("news", "chat"));
+  EXPECT_THAT(get(r().pubsub_channels("c*")), ElementsAre("chat"));
+  EXPECT_THAT(get(r().pubsub_numsub({"chat", "none"})), ElementsAre(1, 0));
+  EXPECT_EQ(get(r().pubsub_numpat()), 1);
+}
+
 TEST_P(RedisContract, CallsInARowAreAnsweredInOrder) {
   std::vector<Task<Result<std::int64_t>>> calls;
   for (int i = 0; i < 1000; ++i) calls.push_back(r().incr("n"));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -90,7 +91,11 @@ bool convert(Reply&& reply, Scored& out) {
 
 bool convert(Reply&& reply, std::vector<Scored>& out) {
   out.clear();
-  if (!reply.is_array() || reply.items.size() % 2 != 0) return false;
+  if (!reply.is_array()) return false;
+  if (!reply.items.empty() && reply.items[0].is_array()) {
+    return std::ranges::all_of(reply.items, [&](Reply& item) { return convert(std::move(item), out.emplace_back()); });
+  }
+  if (reply.items.size() % 2 != 0) return false;
   for (std::size_t i = 0; i < reply.items.size(); i += 2) {
     Scored& scored = out.emplace_back();
     if (!convert(std::move(reply.items[i]), scored.member) || !convert(std::move(reply.items[i + 1]), scored.score)) {
@@ -98,6 +103,11 @@ bool convert(Reply&& reply, std::vector<Scored>& out) {
     }
   }
   return true;
+}
+
+bool convert(Reply&& reply, std::pair<std::string, Scored>& out) {
+  return reply.is_array() && reply.items.size() == 3 && convert(std::move(reply.items[0]), out.first) &&
+         convert(std::move(reply.items[1]), out.second.member) && convert(std::move(reply.items[2]), out.second.score);
 }
 
 bool convert(Reply&& reply, ScanPage& out) {

@@ -11,8 +11,42 @@ namespace mg::redis {
 
 enum class BitOperation : std::uint8_t { kAnd, kOr, kXor, kNot };
 
+// Numbers within a string, for BITFIELD: BitField().set("u8", 0, 200).increment("i5", 100, 1).get("u4", "#2").
+// Shape: types u1..u63, i1..i64; offsets in bits, or "#n": n times the type's width.
+class BitField {
+ public:
+  enum class Overflow : std::uint8_t { kWrap, kSaturate, kFail };
+  BitField& get(std::string_view type, std::string_view offset) { return add({"GET", type, offset}); }
+  BitField& set(std::string_view type, std::string_view offset, std::int64_t value) {
+    return add({"SET", type, offset, std::to_string(value)});
+  }
+  BitField& increment(std::string_view type, std::string_view offset, std::int64_t by) {
+    return add({"INCRBY", type, offset, std::to_string(by)});
+  }
+  // Of the increments and sets behind it.
+  BitField& overflow(Overflow how) {
+    static constexpr std::string_view kNames[] = {"WRAP", "SAT", "FAIL"};
+    return add({"OVERFLOW", kNames[static_cast<std::size_t>(how)]});
+  }
+  const Texts& arguments() const { return arguments_; }
+
+ private:
+  BitField& add(std::initializer_list<std::string_view> words) {
+    arguments_.insert(arguments_.end(), words.begin(), words.end());
+    return *this;
+  }
+  Texts arguments_;
+};
+
 class Bitmaps : public virtual Port {
  public:
+  // "Treats a Redis string as an array of bits, and is capable of addressing specific integer fields of varying bit
+  // widths." One value for each get, set (the old one) and increment; nothing: it would overflow.
+  Task<Result<std::vector<std::optional<std::int64_t>>>> bitfield(std::string_view key, const BitField& operations,
+                                                                  Within within = {}) {
+    return ask<std::vector<std::optional<std::int64_t>>>(
+        within, std::move(Command("BITFIELD", key).add_all(operations.arguments())));
+  }
   // "Sets or clears the bit at offset in the string value stored at key." What it was.
   Task<Result<bool>> setbit(std::string_view key, std::uint32_t offset, bool value, Within within = {}) {
     return ask<bool>(within, Command("SETBIT", key, offset, value));
@@ -32,6 +66,11 @@ class Bitmaps : public virtual Port {
   // "Return the position of the first bit set to 1 or 0 in a string." -1: none.
   Task<Result<std::int64_t>> bitpos(std::string_view key, bool bit, Within within = {}) {
     return ask<std::int64_t>(within, Command("BITPOS", key, bit));
+  }
+  // Within its octets from start to end, both in it.
+  Task<Result<std::int64_t>> bitpos(std::string_view key, bool bit, std::int64_t start, std::int64_t end,
+                                    Within within = {}) {
+    return ask<std::int64_t>(within, Command("BITPOS", key, bit, start, end));
   }
   // "Perform a bitwise operation between multiple keys (containing string values) and store the result in the
   // destination key." Its length in octets.

@@ -15,6 +15,23 @@ struct GeoPlace {
 };
 bool convert(Reply&& reply, GeoPlace& out);
 
+// What to search for: around a place, or a member when it is not empty; within a radius, or a box when it is 0.
+// Units: metres.
+struct GeoQuery {
+  GeoPlace from = {};
+  std::string from_member = {};
+  double radius = 0;
+  double width = 0, height = 0;
+  std::int64_t count = 0;  // 0: all.
+  bool farthest_first = false;
+};
+struct GeoHit {
+  std::string member;
+  double metres = 0;
+  GeoPlace place;
+};
+bool convert(Reply&& reply, GeoHit& out);
+
 class Geo : public virtual Port {
  public:
   // "Adds the specified geospatial items (longitude, latitude, name) to the specified key." How many are new.
@@ -38,6 +55,12 @@ class Geo : public virtual Port {
   Task<Result<MaybeTexts>> geohash(std::string_view key, const Texts& members, Within within = {}) {
     return ask<MaybeTexts>(within, std::move(Command("GEOHASH", key).add_all(members)));
   }
+  // "Return the members of a sorted set populated with geospatial information using GEOADD, which are within the
+  // borders of the area specified by a given shape." Nearest first. Errors: also kInvalid  no such member
+  Task<Result<std::vector<GeoHit>>> geosearch(std::string_view key, const GeoQuery& query, Within within = {});
+  // "This command is like GEOSEARCH, but stores the result in destination key", or their distances. Its size.
+  Task<Result<std::int64_t>> geosearchstore(std::string_view to, std::string_view key, const GeoQuery& query,
+                                            bool distances = false, Within within = {});
   // Members within `metres` of a place, nearest first, with their distance; `count` at most, 0: all.
   Task<Result<std::vector<std::pair<std::string, double>>>> geosearch(std::string_view key, GeoPlace from,
                                                                       double metres, std::int64_t count = 0,

@@ -92,6 +92,15 @@ class Hashes : public virtual Port {
   Task<Result<std::int64_t>> hstrlen(std::string_view key, std::string_view field, Within within = {}) {
     return ask<std::int64_t>(within, Command("HSTRLEN", key, field));
   }
+  // "Return a random field from the hash value stored at key": up to `count` different ones, or -count that may be the
+  // same.
+  Task<Result<Texts>> hrandfield(std::string_view key, std::int64_t count, Within within = {}) {
+    return ask<Texts>(within, Command("HRANDFIELD", key, count));
+  }
+  // Up to `count` different ones with their values. Requires: count >= 0
+  Task<Result<TextMap>> hrandfield_with_values(std::string_view key, std::int64_t count, Within within = {}) {
+    return ask<TextMap>(within, Command("HRANDFIELD", key, count, "WITHVALUES"));
+  }
   // Fields and values in turns, from cursor 0 until the cursor is 0 again; `match` is a pattern as of KEYS.
   Task<Result<ScanPage>> hscan(std::string_view key, std::uint64_t cursor, std::string_view match = "*",
                                std::int64_t count = 10, Within within = {}) {

@@ -8,6 +8,17 @@
 
 namespace mg::redis {
 
+// NX, XX, GT, LT of EXPIRE: without an end as yet, with one, only to a later end, only to a sooner one.
+enum class ExpireWhen : std::uint8_t { kMissing, kExists, kGreater, kLess };
+
+struct SortOptions {
+  std::string by = {};  // A pattern of keys: weight_*, or role_*->level; empty: the elements themselves.
+  std::int64_t offset = 0, count = -1;
+  Texts get = {};  // Patterns of what is answered for each element; "#": the element.
+  bool descending = false;
+  bool alpha = false;  // As texts, not as numbers.
+};
+
 class Keys : public virtual Port {
  public:
   using Ms = std::chrono::milliseconds;
@@ -33,6 +44,11 @@ class Keys : public virtual Port {
     if (time.count() % 1000 == 0) return ask<bool>(within, Command("EXPIRE", key, time.count() / 1000));
     return ask<bool>(within, Command("PEXPIRE", key, time.count()));
   }
+  // The same when `when` holds. False: it does not, or there is no such key.
+  Task<Result<bool>> expire_when(std::string_view key, Ms time, ExpireWhen when, Within within = {}) {
+    static constexpr std::string_view kNames[] = {"NX", "XX", "GT", "LT"};
+    return ask<bool>(within, Command("PEXPIRE", key, time.count(), kNames[static_cast<std::size_t>(when)]));
+  }
   // At a time of day.
   Task<Result<bool>> expire_at(std::string_view key, Clock::WallTime when, Within within = {}) {
     const auto ms = std::chrono::floor<Ms>(when.time_since_epoch()).count();
@@ -54,6 +70,26 @@ class Keys : public virtual Port {
                     if (*got == -2) return std::nullopt;
                     return *got == -1 ? Ms::max() : Ms(*got);
                   });
+  }
+  // "Returns the absolute Unix timestamp in milliseconds at which the given key will expire." -1 without an end, -2
+  // without the key, as the server has it.
+  Task<Result<std::int64_t>> pexpiretime(std::string_view key, Within within = {}) {
+    return ask<std::int64_t>(within, Command("PEXPIRETIME", key));
+  }
+  // "This command copies the value stored at the source key to the destination key." False: nothing was copied.
+  Task<Result<bool>> copy(std::string_view from, std::string_view to, bool replace = false, Within within = {}) {
+    Command command("COPY", from, to);
+    if (replace) command.add("REPLACE");
+    return ask<bool>(within, command);
+  }
+  // "Returns the elements contained in the list, set or sorted set at key", sorted. Nothing: a pattern led nowhere.
+  Task<Result<MaybeTexts>> sort(std::string_view key, const SortOptions& options = {}, Within within = {}) {
+    return ask<MaybeTexts>(within, sort_command(key, options));
+  }
+  // The same into a list. Its length.
+  Task<Result<std::int64_t>> sort_store(std::string_view key, std::string_view to, const SortOptions& options = {},
+                                        Within within = {}) {
+    return ask<std::int64_t>(within, std::move(sort_command(key, options).add("STORE").add(to)));
   }
   // "Returns the string representation of the type of the value stored at key": none, string, list, set, zset, hash,
   // stream.
@@ -84,6 +120,9 @@ class Keys : public virtual Port {
   Task<Result<std::int64_t>> dbsize(Within within = {}) { return ask<std::int64_t>(within, Command("DBSIZE")); }
   Task<Result<void>> flushdb(Within within = {}) { return ask<Ok>(within, Command("FLUSHDB")); }
   Task<Result<void>> ping(Within within = {}) { return ask<Ok>(within, Command("PING")); }
+
+ private:
+  static Command sort_command(std::string_view key, const SortOptions& options);
 };
 
 }  // namespace mg::redis

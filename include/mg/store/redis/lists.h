@@ -13,6 +13,7 @@ enum class ListEnd : std::uint8_t { kLeft, kRight };
 class Lists : public virtual Port {
  public:
   using Popped = std::optional<std::pair<std::string, std::string>>;  // Key and value.
+  using PoppedSome = std::optional<std::pair<std::string, Texts>>;    // Key and values.
 
   // "Insert all the specified values at the head of the list stored at key." Its length.
   Task<Result<std::int64_t>> lpush(std::string_view key, const Texts& values, Within within = {}) {
@@ -36,6 +37,29 @@ class Lists : public virtual Port {
   // "Removes and returns the last elements of the list stored at key."
   Task<Result<std::optional<std::string>>> rpop(std::string_view key, Within within = {}) {
     return ask<std::optional<std::string>>(within, Command("RPOP", key));
+  }
+  // Up to `count` of them; empty when there is no such key.
+  Task<Result<Texts>> lpop(std::string_view key, std::int64_t count, Within within = {}) {
+    return or_empty(ask<std::optional<Texts>>(within, Command("LPOP", key, count)));
+  }
+  Task<Result<Texts>> rpop(std::string_view key, std::int64_t count, Within within = {}) {
+    return or_empty(ask<std::optional<Texts>>(within, Command("RPOP", key, count)));
+  }
+  // "Pops one or more elements from the first non-empty list key from the list of provided key names."
+  Task<Result<PoppedSome>> lmpop(const Texts& keys, ListEnd from, std::int64_t count = 1, Within within = {}) {
+    Command command("LMPOP", keys.size());
+    return ask<PoppedSome>(within, command.add_all(keys).add(end(from)).add("COUNT").add(count));
+  }
+  // "The command returns the index of matching elements inside a Redis list": of the rank-th one, from the end when
+  // rank is negative.
+  Task<Result<std::optional<std::int64_t>>> lpos(std::string_view key, std::string_view value, std::int64_t rank = 1,
+                                                 Within within = {}) {
+    return ask<std::optional<std::int64_t>>(within, Command("LPOS", key, value, "RANK", rank));
+  }
+  // Of up to `count` of them; 0: of all.
+  Task<Result<std::vector<std::int64_t>>> lpos_all(std::string_view key, std::string_view value, std::int64_t count = 0,
+                                                   Within within = {}) {
+    return ask<std::vector<std::int64_t>>(within, Command("LPOS", key, value, "COUNT", count));
   }
   // "Returns the length of the list stored at key."
   Task<Result<std::int64_t>> llen(std::string_view key, Within within = {}) {
@@ -94,8 +118,20 @@ class Lists : public virtual Port {
     return ask_waiting<std::optional<std::string>>(within, wait,
                                                    Command("BLMOVE", from, to, end(take), end(put), seconds(wait)));
   }
+  Task<Result<PoppedSome>> blmpop(const Texts& keys, ListEnd from, std::int64_t count, std::chrono::milliseconds wait,
+                                  Within within = {}) {
+    Command command("BLMPOP", seconds(wait), keys.size());
+    command.add_all(keys).add(end(from)).add("COUNT").add(count);
+    return ask_waiting<PoppedSome>(within, wait, std::move(command));
+  }
 
  private:
+  static Task<Result<Texts>> or_empty(Task<Result<std::optional<Texts>>> task) {
+    return mapped(std::move(task), [](Result<std::optional<Texts>> got) -> Result<Texts> {
+      if (!got) return std::unexpected(std::move(got).error());
+      return std::move(*got).value_or(Texts());
+    });
+  }
   static std::string_view end(ListEnd which) { return which == ListEnd::kLeft ? "LEFT" : "RIGHT"; }
   static double seconds(std::chrono::milliseconds time) { return static_cast<double>(time.count()) / 1000; }
 };

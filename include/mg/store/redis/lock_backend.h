@@ -19,6 +19,8 @@ struct LockBackendOptions {
   // Who waits is woken by a message of the one who gives the lock up, over a subscription that begins with the first
   // wait. Not through a proxy. A Go holder sends none: then it is asked again at lock::Options::retry.
   bool messages = true;
+  // False: by WATCH and MULTI instead of scripts; for the twin in this process, which has none.
+  bool scripts = true;
 };
 
 // A lock is a key with a time, its value the holder's token. Its fencing number is the server's clock in microseconds,
@@ -39,6 +41,11 @@ class LockBackend final : public lock::Backend {
 
  private:
   struct Messages;
+  // Runs `commands` in one, when `value` holds the lock. Returns: their replies; nothing when it does not.
+  Task<Result<std::optional<std::vector<Reply>>>> if_held(std::string name, std::string value,
+                                                          std::vector<Command> commands, Deadline deadline);
+  Task<Result<std::optional<std::uint64_t>>> take_plainly(std::string name, std::string value, lock::Ms ttl,
+                                                          std::uint64_t after, Deadline deadline);
   Redis& redis_;
   LockBackendOptions options_;
   std::shared_ptr<Messages> messages_;

@@ -76,6 +76,17 @@ class Redis : public Commands {
   Task<Result<std::int64_t>> publish(std::string_view channel, std::string_view payload, Within within = {}) {
     return ask<std::int64_t>(within, Command("PUBLISH", channel, payload));
   }
+  // "Lists the currently active channels", those with a subscriber, that match.
+  Task<Result<Texts>> pubsub_channels(std::string_view match = "*", Within within = {}) {
+    return ask<Texts>(within, Command("PUBSUB", "CHANNELS", match));
+  }
+  // "Returns the number of subscribers (exclusive of clients subscribed to patterns) for the specified channels", in
+  // their order.
+  Task<Result<std::vector<std::int64_t>>> pubsub_numsub(const Texts& channels, Within within = {});
+  // "Returns the number of unique patterns that are subscribed to by clients".
+  Task<Result<std::int64_t>> pubsub_numpat(Within within = {}) {
+    return ask<std::int64_t>(within, Command("PUBSUB", "NUMPAT"));
+  }
   virtual Task<Result<std::unique_ptr<Session>>> session(Within within = {}) = 0;
 };
 

@@ -70,8 +70,10 @@ bool convert(Reply&& reply, std::string& out);
 bool convert(Reply&& reply, TextMap& out);
 bool convert(Reply&& reply, Scored& out);
 bool convert(Reply&& reply, ScanPage& out);
-// Of an array of members and scores, flat.
+// Of an array of members and scores, flat or in pairs.
 bool convert(Reply&& reply, std::vector<Scored>& out);
+// Of key, member, score.
+bool convert(Reply&& reply, std::pair<std::string, Scored>& out);
 
 template <class A, class B>
 bool convert(Reply&& reply, std::pair<A, B>& out) {

@@ -35,6 +35,21 @@ class Scripts : public virtual Port {
     Command command("EVALSHA", sha, keys.size());
     return ask<Reply>(within, command.add_all(keys).add_all(arguments));
   }
+  // "This is a read-only variant of the EVAL command that cannot execute commands that modify data."
+  Task<Result<Reply>> eval_ro(std::string_view script, const Texts& keys, const Texts& arguments, Within within = {}) {
+    Command command("EVAL_RO", script, keys.size());
+    return ask<Reply>(within, command.add_all(keys).add_all(arguments));
+  }
+  // "Invoke a function", of a library loaded before.
+  Task<Result<Reply>> fcall(std::string_view function, const Texts& keys, const Texts& arguments, Within within = {}) {
+    Command command("FCALL", function, keys.size());
+    return ask<Reply>(within, command.add_all(keys).add_all(arguments));
+  }
+  // "Load a library to Redis." Its name. Errors: also kInvalid  there is one and `replace` is false
+  Task<Result<std::string>> function_load(std::string_view text, bool replace = true, Within within = {}) {
+    return ask<std::string>(within,
+                            replace ? Command("FUNCTION", "LOAD", "REPLACE", text) : Command("FUNCTION", "LOAD", text));
+  }
   // "Load a script into the scripts cache, without executing it." Its SHA-1.
   Task<Result<std::string>> script_load(std::string_view script, Within within = {}) {
     return ask<std::string>(within, Command("SCRIPT", "LOAD", script));

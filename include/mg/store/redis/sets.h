@@ -68,7 +68,12 @@ class Sets : public virtual Port {
   Task<Result<Texts>> sdiff(const Texts& keys, Within within = {}) {
     return ask<Texts>(within, std::move(Command("SDIFF").add_all(keys)));
   }
-  // The same, "but instead of returning the resulting set, it is stored in destination." Its size.
+  // "Instead of returning the result set, it returns just the cardinality of the result", `limit` at most; 0: all.
+  Task<Result<std::int64_t>> sintercard(const Texts& keys, std::int64_t limit = 0, Within within = {}) {
+    Command command("SINTERCARD", keys.size());
+    return ask<std::int64_t>(within, command.add_all(keys).add("LIMIT").add(limit));
+  }
+  // The same as those sets, "but instead of returning the resulting set, it is stored in destination." Its size.
   Task<Result<std::int64_t>> sinterstore(std::string_view to, const Texts& keys, Within within = {}) {
     return ask<std::int64_t>(within, std::move(Command("SINTERSTORE", to).add_all(keys)));
   }

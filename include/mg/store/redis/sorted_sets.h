@@ -28,11 +28,24 @@ struct Limit {
   std::int64_t count = -1;  // -1: all.
 };
 
+// How sets are put together: scores times `weights`, one for each key (empty: 1 each), then by `aggregate`.
+enum class Aggregate : std::uint8_t { kSum, kMin, kMax };
+struct Combine {
+  std::vector<double> weights = {};
+  Aggregate aggregate = Aggregate::kSum;
+};
+
 class SortedSets : public virtual Port {
  public:
+  using PoppedOne = std::optional<std::pair<std::string, Scored>>;                // Key, and member with its score.
+  using PoppedSome = std::optional<std::pair<std::string, std::vector<Scored>>>;  // Key and members.
+
   // "Adds all the specified members with the specified scores to the sorted set stored at key." How many are new.
   Task<Result<std::int64_t>> zadd(std::string_view key, const std::vector<Scored>& members,
                                   ZAddWhen when = ZAddWhen::kAlways, Within within = {});
+  // As ZADD. How many are new or have another score now.
+  Task<Result<std::int64_t>> zadd_changed(std::string_view key, const std::vector<Scored>& members,
+                                          ZAddWhen when = ZAddWhen::kAlways, Within within = {});
   // "Increments the score of member in the sorted set stored at key by increment." The new score.
   Task<Result<double>> zincrby(std::string_view key, double by, std::string_view member, Within within = {}) {
     return ask<double>(within, Command("ZINCRBY", key, by, member));
@@ -111,14 +124,62 @@ class SortedSets : public virtual Port {
   Task<Result<std::vector<Scored>>> zpopmax(std::string_view key, std::int64_t count = 1, Within within = {}) {
     return ask<std::vector<Scored>>(within, Command("ZPOPMAX", key, count));
   }
-  // "Computes the union of the sorted sets given by the specified keys, and stores the result in destination." Scores
-  // are added. Its size.
-  Task<Result<std::int64_t>> zunionstore(std::string_view to, const Texts& keys, Within within = {}) {
-    return ask<std::int64_t>(within, std::move(Command("ZUNIONSTORE", to, keys.size()).add_all(keys)));
+  // "Pops one or more elements, that are member-score pairs, from the first non-empty sorted set in the provided list
+  // of key names."
+  Task<Result<PoppedSome>> zmpop(const Texts& keys, bool highest, std::int64_t count = 1, Within within = {}) {
+    Command command("ZMPOP", keys.size());
+    return ask<PoppedSome>(within, command.add_all(keys).add(highest ? "MAX" : "MIN").add("COUNT").add(count));
   }
-  Task<Result<std::int64_t>> zinterstore(std::string_view to, const Texts& keys, Within within = {}) {
-    return ask<std::int64_t>(within, std::move(Command("ZINTERSTORE", to, keys.size()).add_all(keys)));
+  // "It blocks the connection when there are no members to pop from any of the given sorted sets." Over a connection
+  // of its own; nothing after `wait`; 0: no end. What is popped when nobody waits any more is lost.
+  Task<Result<PoppedOne>> bzpopmin(const Texts& keys, std::chrono::milliseconds wait, Within within = {});
+  Task<Result<PoppedOne>> bzpopmax(const Texts& keys, std::chrono::milliseconds wait, Within within = {});
+  Task<Result<PoppedSome>> bzmpop(const Texts& keys, bool highest, std::int64_t count, std::chrono::milliseconds wait,
+                                  Within within = {});
+  // "When all the elements in a sorted set are inserted with the same score, in order to force lexicographical
+  // ordering, this command returns all the elements with a value between min and max": "[a" with a, "(a" without it,
+  // "-", "+".
+  Task<Result<Texts>> zrangebylex(std::string_view key, std::string_view min, std::string_view max, Limit limit = {},
+                                  Within within = {}) {
+    return ask<Texts>(within, Command("ZRANGEBYLEX", key, min, max, "LIMIT", limit.offset, limit.count));
   }
+  Task<Result<Texts>> zrevrangebylex(std::string_view key, std::string_view max, std::string_view min, Limit limit = {},
+                                     Within within = {}) {
+    return ask<Texts>(within, Command("ZREVRANGEBYLEX", key, max, min, "LIMIT", limit.offset, limit.count));
+  }
+  Task<Result<std::int64_t>> zlexcount(std::string_view key, std::string_view min, std::string_view max,
+                                       Within within = {}) {
+    return ask<std::int64_t>(within, Command("ZLEXCOUNT", key, min, max));
+  }
+  Task<Result<std::int64_t>> zremrangebylex(std::string_view key, std::string_view min, std::string_view max,
+                                            Within within = {}) {
+    return ask<std::int64_t>(within, Command("ZREMRANGEBYLEX", key, min, max));
+  }
+  // "This command is like ZRANGE, but stores the result in the destination key." Its size.
+  Task<Result<std::int64_t>> zrangestore(std::string_view to, std::string_view from, std::int64_t start,
+                                         std::int64_t stop, Within within = {}) {
+    return ask<std::int64_t>(within, Command("ZRANGESTORE", to, from, start, stop));
+  }
+  // "Return a random element from the sorted set value stored at key", or up to `count` different ones; -count that may
+  // be the same.
+  Task<Result<std::optional<std::string>>> zrandmember(std::string_view key, Within within = {}) {
+    return ask<std::optional<std::string>>(within, Command("ZRANDMEMBER", key));
+  }
+  Task<Result<Texts>> zrandmember(std::string_view key, std::int64_t count, Within within = {}) {
+    return ask<Texts>(within, Command("ZRANDMEMBER", key, count));
+  }
+  // The union, the intersection, the difference of sorted sets and sets, whose scores are 1; by score.
+  Task<Result<std::vector<Scored>>> zunion(const Texts& keys, const Combine& how = {}, Within within = {});
+  Task<Result<std::vector<Scored>>> zinter(const Texts& keys, const Combine& how = {}, Within within = {});
+  Task<Result<std::vector<Scored>>> zdiff(const Texts& keys, Within within = {});
+  // The same, "and stores the result in destination". Its size.
+  Task<Result<std::int64_t>> zunionstore(std::string_view to, const Texts& keys, const Combine& how = {},
+                                         Within within = {});
+  Task<Result<std::int64_t>> zinterstore(std::string_view to, const Texts& keys, const Combine& how = {},
+                                         Within within = {});
+  Task<Result<std::int64_t>> zdiffstore(std::string_view to, const Texts& keys, Within within = {});
+  // How many are in all of them, `limit` at most; 0: all.
+  Task<Result<std::int64_t>> zintercard(const Texts& keys, std::int64_t limit = 0, Within within = {});
   Task<Result<ScanPage>> zscan(std::string_view key, std::uint64_t cursor, std::string_view match = "*",
                                std::int64_t count = 10, Within within = {}) {
     return ask<ScanPage>(within, Command("ZSCAN", key, cursor, "MATCH", match, "COUNT", count));

@@ -22,17 +22,42 @@ using StreamNews = std::vector<std::pair<std::string, StreamEntries>>;
 struct XAddOptions {
   std::string id = "*";         // "*": by the server's clock.
   std::int64_t max_length = 0;  // About so many are kept; 0: all.
+  bool only_existing = false;   // No new stream: then the id is empty.
 };
 struct XReadOptions {
   std::int64_t count = 0;              // Of each stream; 0: all.
   std::chrono::milliseconds wait{-1};  // Until there is news, over a connection of its own: 0 for ever; -1: not.
 };
 
+// What members of a group have got and not acknowledged.
+struct StreamPending {
+  std::int64_t count = 0;
+  std::string lowest, highest;                                  // Ids; empty when count is 0.
+  std::vector<std::pair<std::string, std::int64_t>> consumers;  // How many each has.
+};
+bool convert(Reply&& reply, StreamPending& out);
+struct StreamPendingEntry {
+  std::string id, consumer;
+  std::int64_t idle_ms = 0, deliveries = 0;
+};
+bool convert(Reply&& reply, StreamPendingEntry& out);
+struct StreamClaimed {
+  std::string next;       // For the next call; 0-0: all were seen.
+  StreamEntries entries;  // Now the consumer's.
+  Texts deleted;          // Ids that were pending, and are in the stream no longer.
+};
+bool convert(Reply&& reply, StreamClaimed& out);
+struct StreamGroup {
+  std::string name, last_id;
+  std::int64_t consumers = 0, pending = 0;
+};
+bool convert(Reply&& reply, StreamGroup& out);
+
 class Streams : public virtual Port {
  public:
   using From = std::vector<std::pair<std::string, std::string>>;  // Streams, and the id after which to begin.
 
-  // "Appends the specified stream entry to the stream at the specified key." Its id.
+  // "Appends the specified stream entry to the stream at the specified key." Its id; empty: see only_existing.
   Task<Result<std::string>> xadd(std::string_view key, const std::vector<std::pair<std::string, std::string>>& fields,
                                  XAddOptions options = {}, Within within = {});
   // "Returns the number of entries inside a stream."
@@ -75,6 +100,40 @@ class Streams : public virtual Port {
   Task<Result<StreamEntries>> xclaim(std::string_view key, std::string_view group, std::string_view consumer,
                                      std::chrono::milliseconds idle, const Texts& ids, Within within = {}) {
     return ask<StreamEntries>(within, std::move(Command("XCLAIM", key, group, consumer, idle.count()).add_all(ids)));
+  }
+  // "Transfers ownership of pending stream entries that match the specified criteria", from `start` on.
+  Task<Result<StreamClaimed>> xautoclaim(std::string_view key, std::string_view group, std::string_view consumer,
+                                         std::chrono::milliseconds idle, std::string_view start = "0-0",
+                                         std::int64_t count = 100, Within within = {}) {
+    return ask<StreamClaimed>(within, Command("XAUTOCLAIM", key, group, consumer, idle.count(), start, "COUNT", count));
+  }
+  // "The interface to inspect the list of pending messages": its sum, and its entries.
+  Task<Result<StreamPending>> xpending(std::string_view key, std::string_view group, Within within = {}) {
+    return ask<StreamPending>(within, Command("XPENDING", key, group));
+  }
+  Task<Result<std::vector<StreamPendingEntry>>> xpending_entries(std::string_view key, std::string_view group,
+                                                                 std::int64_t count, std::string_view from = "-",
+                                                                 std::string_view to = "+", Within within = {}) {
+    return ask<std::vector<StreamPendingEntry>>(within, Command("XPENDING", key, group, from, to, count));
+  }
+  // "Set the last delivered ID for a consumer group."
+  Task<Result<void>> xgroup_setid(std::string_view key, std::string_view group, std::string_view id,
+                                  Within within = {}) {
+    return ask<Ok>(within, Command("XGROUP", "SETID", key, group, id));
+  }
+  // "Create a consumer named <consumername> in the consumer group". False: there is one.
+  Task<Result<bool>> xgroup_createconsumer(std::string_view key, std::string_view group, std::string_view consumer,
+                                           Within within = {}) {
+    return ask<bool>(within, Command("XGROUP", "CREATECONSUMER", key, group, consumer));
+  }
+  // "Deletes a consumer from the consumer group." How many messages it had not acknowledged: nobody gets them now.
+  Task<Result<std::int64_t>> xgroup_delconsumer(std::string_view key, std::string_view group, std::string_view consumer,
+                                                Within within = {}) {
+    return ask<std::int64_t>(within, Command("XGROUP", "DELCONSUMER", key, group, consumer));
+  }
+  // "This command returns the list of all consumer groups of the stream stored at <key>."
+  Task<Result<std::vector<StreamGroup>>> xinfo_groups(std::string_view key, Within within = {}) {
+    return ask<std::vector<StreamGroup>>(within, Command("XINFO", "GROUPS", key));
   }
 
  private:

@@ -45,6 +45,17 @@ class Strings : public virtual Port {
   Task<Result<std::optional<std::string>>> getdel(std::string_view key, Within within = {}) {
     return ask<std::optional<std::string>>(within, Command("GETDEL", key));
   }
+  // "Get the value of key and optionally set its expiration." 0: it has no end any more.
+  Task<Result<std::optional<std::string>>> getex(std::string_view key, std::chrono::milliseconds expiry,
+                                                 Within within = {}) {
+    Command command("GETEX", key);
+    if (expiry.count() > 0) {
+      command.add("PX").add(expiry.count());
+    } else {
+      command.add("PERSIST");
+    }
+    return ask<std::optional<std::string>>(within, command);
+  }
   // "Returns the values of all specified keys. For every key that does not hold a string value or does not exist, the
   // special value nil is returned."
   Task<Result<MaybeTexts>> mget(const Texts& keys, Within within = {}) {
@@ -96,6 +107,10 @@ class Strings : public virtual Port {
   Task<Result<std::int64_t>> setrange(std::string_view key, std::int64_t offset, std::string_view value,
                                       Within within = {}) {
     return ask<std::int64_t>(within, Command("SETRANGE", key, offset, value));
+  }
+  // "The LCS command implements the longest common subsequence algorithm", of two strings.
+  Task<Result<std::string>> lcs(std::string_view a, std::string_view b, Within within = {}) {
+    return ask<std::string>(within, Command("LCS", a, b));
   }
 
  private:

@@ -76,6 +76,34 @@ Reply hincrbyfloat(Engine& engine, Args args) {
   return Reply::bulk(real_text(value));
 }
 
+Reply hrandfield(Engine& engine, Args args) {
+  const bool values = args.size() == 4 && is(args[3], "WITHVALUES");
+  if (args.size() == 4 && !values) refuse("ERR syntax error");
+  const auto* const hash = engine.find<Hash>(args[1]);
+  const auto one = [&] {
+    return std::next(hash->begin(), static_cast<std::ptrdiff_t>(engine.random().below(hash->size())));
+  };
+  if (args.size() == 2) return hash ? Reply::bulk(one()->first) : Reply::null();
+  const std::int64_t count = integer(args[2]);
+  Reply out = Reply::array({});
+  if (!hash) return out;
+  const auto add = [&](const auto& item) {
+    out.items.push_back(Reply::bulk(item.first));
+    if (values) out.items.push_back(Reply::bulk(item.second));
+  };
+  if (count < 0) {
+    for (std::int64_t left = std::max<std::int64_t>(count, -1'000'000); left < 0; ++left) add(*one());
+    return out;
+  }
+  std::vector<const Hash::value_type*> all;
+  for (const auto& item : *hash) all.push_back(&item);
+  for (std::size_t i = 0; i < all.size() && static_cast<std::int64_t>(i) < count; ++i) {
+    std::swap(all[i], all[i + engine.random().below(all.size() - i)]);
+    add(*all[i]);
+  }
+  return out;
+}
+
 // ---- lists ----------------------------------------------------------------------------------------------------------
 
 Reply push(Engine& engine, Args args, bool left, bool only_there) {
@@ -124,6 +152,7 @@ bool end_of(std::string_view text) {
 }
 
 Reply move(Engine& engine, std::string_view from, std::string_view to, bool take_left, bool put_left) {
+  if (!engine.find<List>(from)) return Reply::null();
   (void)engine.find<List>(to);  // Refuses another type before anything is taken.
   Reply got = pop_one(engine, from, take_left);
   if (got.is_null()) return got;
@@ -135,6 +164,63 @@ Reply move(Engine& engine, std::string_view from, std::string_view to, bool take
   }
   engine.touch(to);
   return got;
+}
+
+// The first key of args[at + 1 ...] (args[at] of them) with a list: up to COUNT of its elements.
+Reply lmpop(Engine& engine, Args args) {
+  const std::int64_t keys = integer(args[1]);
+  if (keys < 1) refuse("ERR numkeys should be greater than 0");
+  if (keys > static_cast<std::int64_t>(args.size()) - 3) refuse("ERR syntax error");
+  const std::size_t at = 2 + static_cast<std::size_t>(keys);
+  const bool left = end_of(args[at]);
+  std::int64_t count = 1;
+  if (args.size() == at + 3 && is(args[at + 1], "COUNT")) {
+    count = integer(args[at + 2]);
+    if (count < 1) refuse("ERR count should be greater than 0");
+  } else if (args.size() != at + 1) {
+    refuse("ERR syntax error");
+  }
+  for (const auto key : args.subspan(2, static_cast<std::size_t>(keys))) {
+    if (!engine.find<List>(key)) continue;
+    Reply values = Reply::array({});
+    while (static_cast<std::int64_t>(values.items.size()) < count && engine.find<List>(key)) {
+      values.items.push_back(pop_one(engine, key, left));
+    }
+    return Reply::array({Reply::bulk(std::string(key)), std::move(values)});
+  }
+  return Reply::null();
+}
+
+Reply lpos(Engine& engine, Args args) {
+  std::int64_t rank = 1, count = -1, most = 0;
+  for (std::size_t i = 3; i < args.size(); i += 2) {
+    if (i + 1 >= args.size()) refuse("ERR syntax error");
+    const std::int64_t value = integer(args[i + 1]);
+    if (is(args[i], "RANK")) {
+      rank = value;
+      if (rank == 0 || rank == INT64_MIN) refuse("ERR RANK can't be zero");
+    } else if (is(args[i], "COUNT")) {
+      count = value;
+      if (count < 0) refuse("ERR COUNT can't be negative");
+    } else if (is(args[i], "MAXLEN")) {
+      most = value;
+      if (most < 0) refuse("ERR MAXLEN can't be negative");
+    } else {
+      refuse("ERR syntax error");
+    }
+  }
+  const auto* const list = engine.find<List>(args[1]);
+  Reply out = Reply::array({});
+  const auto size = list ? static_cast<std::int64_t>(list->size()) : 0;
+  std::int64_t skip = std::abs(rank) - 1;
+  for (std::int64_t i = 0; i < size && (most == 0 || i < most); ++i) {
+    const std::int64_t at = rank > 0 ? i : size - 1 - i;
+    if ((*list)[static_cast<std::size_t>(at)] != args[2] || skip-- > 0) continue;
+    if (count < 0) return Reply::number(at);
+    out.items.push_back(Reply::number(at));
+    if (count > 0 && static_cast<std::int64_t>(out.items.size()) == count) break;
+  }
+  return count < 0 ? Reply::null() : out;
 }
 
 std::string* element(List* list, std::int64_t index) {
@@ -217,6 +303,25 @@ Reply stored(Engine& engine, Args args) {
   return Reply::number(size);
 }
 
+Reply sintercard(Engine& engine, Args args) {
+  const std::int64_t keys = integer(args[1]);
+  if (keys < 1) refuse("ERR numkeys should be greater than 0");
+  if (keys > static_cast<std::int64_t>(args.size()) - 2) {
+    refuse("ERR Number of keys can't be greater than number of args");
+  }
+  const std::size_t at = 2 + static_cast<std::size_t>(keys);
+  std::int64_t limit = 0;
+  if (args.size() == at + 2 && is(args[at], "LIMIT")) {
+    limit = integer(args[at + 1]);
+    if (limit < 0) refuse("ERR LIMIT can't be negative");
+  } else if (args.size() != at) {
+    refuse("ERR syntax error");
+  }
+  const Set made = combine(engine, args.subspan(2, static_cast<std::size_t>(keys)), Operation::kIntersection);
+  const auto size = static_cast<std::int64_t>(made.size());
+  return Reply::number(limit > 0 ? std::min(limit, size) : size);
+}
+
 const std::string& random_member(Engine& engine, const Set& set) {
   return *std::next(set.begin(), static_cast<std::ptrdiff_t>(engine.random().below(set.size())));
 }
@@ -253,9 +358,11 @@ Reply spop(Engine& engine, Args args) {
 }
 
 Reply smove(Engine& engine, Args args) {
+  const Entry* const there = engine.entry(args[1]);
+  if (!there) return Reply::number(0);
   auto* const from = engine.find<Set>(args[1]);
-  (void)engine.find<Set>(args[2]);
-  if (!from || from->erase(std::string(args[3])) == 0) return Reply::number(0);
+  (void)engine.find<Set>(args[2]);  // Refuses another type before anything is moved.
+  if (from->erase(std::string(args[3])) == 0) return Reply::number(0);
   engine.touch(args[1]);
   engine.make<Set>(args[2]).emplace(args[3]);
   engine.touch(args[2]);
@@ -303,6 +410,7 @@ void add_hashes(Table& table) {
                         return Reply::number(static_cast<std::int64_t>(field(e.find<Hash>(a[1]), a[2]).text.size()));
                       },
                       3, 3};
+  table["HRANDFIELD"] = {hrandfield, 2, 4};
   table["HINCRBY"] = {hincrby, 4, 4};
   table["HINCRBYFLOAT"] = {hincrbyfloat, 4, 4};
 }
@@ -338,6 +446,8 @@ void add_lists(Table& table) {
                      return ok();
                    },
                    4, 4};
+  table["LPOS"] = {lpos, 3, -1};
+  table["LMPOP"] = {lmpop, 4, -1};
   table["LINSERT"] = {insert, 5, 5};
   table["LREM"] = {lrem, 4, 4};
   table["LTRIM"] = {[](Engine& e, Args a) {
@@ -398,6 +508,7 @@ void add_sets(Table& table) {
   table["SMOVE"] = {smove, 4, 4};
   table["SINTER"] = {combined<Operation::kIntersection>, 2, -1};
   table["SUNION"] = {combined<Operation::kUnion>, 2, -1};
+  table["SINTERCARD"] = {sintercard, 3, -1};
   table["SDIFF"] = {combined<Operation::kDifference>, 2, -1};
   table["SINTERSTORE"] = {stored<Operation::kIntersection>, 3, -1};
   table["SUNIONSTORE"] = {stored<Operation::kUnion>, 3, -1};

@@ -19,6 +19,7 @@ const Table& table() {
     add_lists(out);
     add_sets(out);
     add_sorted_sets(out);
+    add_sorted_set_ranges(out);
     add_bits(out);
     add_geo(out);
     add_streams(out);
@@ -185,7 +186,7 @@ bool matches(std::string_view pattern, std::string_view text) {
             in = in || pattern[0] == text[0];
           } else if (pattern.size() > 2 && pattern[1] == '-') {
             const auto [low, high] =
-                std::minmax(static_cast<unsigned char>(pattern[0]), static_cast<unsigned char>(pattern[2]));
+                std::minmax({static_cast<unsigned char>(pattern[0]), static_cast<unsigned char>(pattern[2])});
             const auto c = static_cast<unsigned char>(text[0]);
             in = in || (c >= low && c <= high);
             pattern.remove_prefix(2);
@@ -221,6 +222,11 @@ std::pair<std::size_t, std::size_t> range(std::int64_t start, std::int64_t stop,
   stop = std::min(stop, whole - 1);
   if (start > stop || start >= whole) return {0, 0};
   return {static_cast<std::size_t>(start), static_cast<std::size_t>(stop) + 1};
+}
+
+std::pair<std::size_t, std::size_t> text_range(std::int64_t start, std::int64_t stop, std::size_t size) {
+  if (size > 0 && stop < -static_cast<std::int64_t>(size)) stop = 0;
+  return range(start, stop, size);
 }
 
 }  // namespace mg::redis::local

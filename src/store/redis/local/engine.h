@@ -50,6 +50,7 @@ struct Group {
   };
   StreamId last;
   std::map<StreamId, Pending> pending;
+  std::set<std::string, std::less<>> consumers;
 };
 struct Stream {
   std::map<StreamId, StreamFields> entries;
@@ -133,6 +134,8 @@ inline Reply ok() {
 }
 // start and stop of a range as positions [first, second); equal when it is empty.
 std::pair<std::size_t, std::size_t> range(std::int64_t start, std::int64_t stop, std::size_t size);
+// The same of a string, where a stop before its begin counts as its first octet.
+std::pair<std::size_t, std::size_t> text_range(std::int64_t start, std::int64_t stop, std::size_t size);
 
 struct Spec {
   Reply (*run)(Engine&, Args);
@@ -146,6 +149,7 @@ void add_hashes(Table& table);
 void add_lists(Table& table);
 void add_sets(Table& table);
 void add_sorted_sets(Table& table);
+void add_sorted_set_ranges(Table& table);
 void add_bits(Table& table);
 void add_geo(Table& table);
 void add_streams(Table& table);

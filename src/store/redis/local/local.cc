@@ -4,6 +4,7 @@
 #include <charconv>
 #include <list>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "store/redis/local/engine.h"
@@ -81,6 +82,7 @@ class LocalData::Impl {
  private:
   Reply one(const Arguments& arguments, Watched* watched) {
     if (local::is(arguments[0], "PUBLISH") && arguments.size() == 3) return publish(arguments[1], arguments[2]);
+    if (local::is(arguments[0], "PUBSUB") && arguments.size() >= 2) return pubsub(arguments);
     if (watched && local::is(arguments[0], "WATCH")) {
       for (std::size_t i = 1; i < arguments.size(); ++i) {
         watched->emplace_back(arguments[i], engine.version(arguments[i]));
@@ -98,7 +100,7 @@ class LocalData::Impl {
   Reply transaction(const std::vector<Arguments>& all, Watched* watched) {
     const Watched before = watched ? std::exchange(*watched, {}) : Watched();
     for (std::size_t i = 1; i + 1 < all.size(); ++i) {
-      if (local::is(all[i][0], "PUBLISH")) continue;
+      if (local::is(all[i][0], "PUBLISH") || local::is(all[i][0], "PUBSUB")) continue;
       if (auto refused = Engine::check(all[i])) return *std::move(refused);
     }
     for (const auto& [key, version] : before) {
@@ -107,6 +109,37 @@ class LocalData::Impl {
     Reply out = Reply::array({});
     for (std::size_t i = 1; i + 1 < all.size(); ++i) out.items.push_back(one(all[i], nullptr));
     return out;
+  }
+
+  Reply pubsub(const Arguments& arguments) {
+    if (local::is(arguments[1], "CHANNELS") && arguments.size() <= 3) {
+      std::set<std::string> names;
+      for (const auto& subscriber : subscribers) {
+        for (const auto& name : subscriber->options.channels) {
+          if (arguments.size() < 3 || local::matches(arguments[2], name)) names.insert(name);
+        }
+      }
+      return local::texts({names.begin(), names.end()});
+    }
+    if (local::is(arguments[1], "NUMSUB")) {
+      Reply out = Reply::array({});
+      for (std::size_t i = 2; i < arguments.size(); ++i) {
+        const auto count = std::ranges::count_if(subscribers, [&](const auto& subscriber) {
+          return std::ranges::find(subscriber->options.channels, arguments[i]) != subscriber->options.channels.end();
+        });
+        out.items.push_back(Reply::bulk(std::string(arguments[i])));
+        out.items.push_back(Reply::number(count));
+      }
+      return out;
+    }
+    if (local::is(arguments[1], "NUMPAT") && arguments.size() == 2) {
+      std::set<std::string> patterns;
+      for (const auto& subscriber : subscribers) {
+        patterns.insert(subscriber->options.patterns.begin(), subscriber->options.patterns.end());
+      }
+      return Reply::number(static_cast<std::int64_t>(patterns.size()));
+    }
+    return Reply::error(fmt::format("ERR unknown subcommand '{}'. Try PUBSUB HELP.", arguments[1]));
   }
 
   Reply publish(std::string_view channel, std::string_view payload) {
@@ -145,7 +178,7 @@ Result<void> answer(LocalData::Impl& data, const Command& command, Call& call, L
 }
 
 bool empty(const Reply& reply) {
-  return reply.is_null();
+  return reply.is_null() || (reply.is_array() && reply.items.empty());
 }
 
 // The command that does the same without waiting; and how long it waits, 0: for ever.
@@ -180,6 +213,26 @@ Task<Result<Reply>> wait_for(LocalData::Impl& data, Loop& loop, Command command,
       tries.emplace_back(left ? "LPOP" : "RPOP", arguments[i]);
       keys.emplace_back(arguments[i]);
     }
+  } else if ((local::is(name, "BZPOPMIN") || local::is(name, "BZPOPMAX")) && arguments.size() >= 3) {
+    auto time = seconds(arguments.back());
+    if (!time) co_return std::unexpected(std::move(time).error());
+    wait = *time;
+    for (std::size_t i = 1; i + 1 < arguments.size(); ++i) {
+      tries.emplace_back(local::is(name, "BZPOPMIN") ? "ZPOPMIN" : "ZPOPMAX", arguments[i]);
+      keys.emplace_back(arguments[i]);
+    }
+  } else if ((local::is(name, "BLMPOP") || local::is(name, "BZMPOP")) && arguments.size() >= 5) {
+    auto time = seconds(arguments[1]);
+    if (!time) co_return std::unexpected(std::move(time).error());
+    wait = *time;
+    Command same(name.substr(1));
+    for (std::size_t i = 2; i < arguments.size(); ++i) same.add(arguments[i]);
+    tries.push_back(std::move(same));
+  } else if (local::is(name, "BRPOPLPUSH") && arguments.size() == 4) {
+    auto time = seconds(arguments[3]);
+    if (!time) co_return std::unexpected(std::move(time).error());
+    wait = *time;
+    tries.emplace_back("RPOPLPUSH", arguments[1], arguments[2]);
   } else if (local::is(name, "BLMOVE") && arguments.size() == 6) {
     auto time = seconds(arguments[5]);
     if (!time) co_return std::unexpected(std::move(time).error());
@@ -220,6 +273,8 @@ Task<Result<Reply>> wait_for(LocalData::Impl& data, Loop& loop, Command command,
       if (empty(reply)) continue;
       if (!keys.empty() && reply.is_bulk()) {
         reply = Reply::array({Reply::bulk(keys[i]), std::move(reply)});
+      } else if (!keys.empty() && reply.is_array()) {
+        reply.items.insert(reply.items.begin(), Reply::bulk(keys[i]));
       }
       co_return reply;
     }

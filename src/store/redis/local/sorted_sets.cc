@@ -7,7 +7,7 @@
 #include <limits>
 #include <numbers>
 
-#include "store/redis/local/engine.h"
+#include "store/redis/local/sorted_sets.h"
 
 namespace mg::redis::local {
 
@@ -29,10 +29,6 @@ bool SortedSet::remove(std::string_view member) {
   return true;
 }
 
-namespace {
-
-using Order = std::vector<std::pair<double, std::string>>;
-
 Order sorted(Engine& engine, std::string_view key, bool reverse) {
   const auto* const set = engine.find<SortedSet>(key);
   Order out;
@@ -41,7 +37,7 @@ Order sorted(Engine& engine, std::string_view key, bool reverse) {
   return out;
 }
 
-Reply shown(auto begin, auto end, bool scores) {
+Reply shown(Order::const_iterator begin, Order::const_iterator end, bool scores) {
   Reply out = Reply::array({});
   for (; begin != end; ++begin) {
     out.items.push_back(Reply::bulk(begin->second));
@@ -49,6 +45,25 @@ Reply shown(auto begin, auto end, bool scores) {
   }
   return out;
 }
+
+Reply remove_all(Engine& engine, std::string_view key, const Order& which) {
+  if (auto* const set = engine.find<SortedSet>(key)) {
+    for (const auto& [score, member] : which) set->remove(member);
+    engine.touch(key);
+  }
+  return Reply::number(static_cast<std::int64_t>(which.size()));
+}
+
+Reply put_sorted(Engine& engine, std::string_view key, const Order& which) {
+  SortedSet made;
+  for (const auto& [score, member] : which) made.put(member, score);
+  const auto size = static_cast<std::int64_t>(made.scores.size());
+  engine.remove(key);
+  if (size > 0) engine.put(key, std::move(made));
+  return Reply::number(size);
+}
+
+namespace {
 
 Reply zadd(Engine& engine, Args args) {
   bool missing = false, exists = false, greater = false, less = false, changed = false, increment = false;
@@ -180,14 +195,6 @@ Reply score_of(const SortedSet* set, std::string_view member) {
   return at == set->scores.end() ? Reply::null() : Reply::bulk(real_text(at->second));
 }
 
-Reply remove_all(Engine& engine, std::string_view key, const Order& which) {
-  if (auto* const set = engine.find<SortedSet>(key)) {
-    for (const auto& [score, member] : which) set->remove(member);
-    engine.touch(key);
-  }
-  return Reply::number(static_cast<std::int64_t>(which.size()));
-}
-
 Reply pop(Engine& engine, Args args, bool highest) {
   const std::int64_t count = args.size() > 2 ? integer(args[2]) : 1;
   if (count < 0) refuse("ERR value is out of range, must be positive");
@@ -195,28 +202,6 @@ Reply pop(Engine& engine, Args args, bool highest) {
   if (static_cast<std::int64_t>(all.size()) > count) all.resize(static_cast<std::size_t>(count));
   remove_all(engine, args[1], all);
   return shown(all.begin(), all.end(), true);
-}
-
-Reply store(Engine& engine, Args args, bool intersect) {
-  const std::int64_t count = integer(args[2]);
-  if (count < 1 || count > static_cast<std::int64_t>(args.size()) - 3) refuse("ERR syntax error");
-  if (count != static_cast<std::int64_t>(args.size()) - 3) refuse("ERR syntax error");  // WEIGHTS and AGGREGATE.
-  std::map<std::string, std::pair<double, std::int64_t>> sums;
-  for (const auto key : args.subspan(3)) {
-    for (const auto& [score, member] : sorted(engine, key, false)) {
-      auto& [sum, times] = sums[member];
-      sum += score;
-      ++times;
-    }
-  }
-  SortedSet made;
-  for (const auto& [member, sum] : sums) {
-    if (!intersect || sum.second == count) made.put(member, std::isnan(sum.first) ? 0 : sum.first);
-  }
-  const auto size = static_cast<std::int64_t>(made.scores.size());
-  engine.remove(args[1]);
-  if (size > 0) engine.put(args[1], std::move(made));
-  return Reply::number(size);
 }
 
 Reply zscan(Engine& engine, Args args) {
@@ -250,7 +235,8 @@ std::uint64_t hash_of(Place place, double latitude_range) {
   return out;
 }
 Place place_of(double score) {
-  const auto hash = static_cast<std::uint64_t>(score);
+  // What was put by ZADD may be no place.
+  const auto hash = score >= 0 && score < 0x1p52 ? static_cast<std::uint64_t>(score) : 0;
   std::uint64_t x = 0, y = 0;
   for (int i = 25; i >= 0; --i) {
     x = x << 1 | (hash >> (2 * i + 1) & 1);
@@ -336,51 +322,115 @@ Reply geohash(Engine& engine, Args args) {
   return out;
 }
 
-Reply geosearch(Engine& engine, Args args) {
-  const auto* const set = engine.find<SortedSet>(args[1]);
+struct Found {
+  double away;  // Metres.
+  std::string member;
+  double score;
+};
+struct Search {
+  std::vector<Found> found;
+  double scale = 1;
+  bool with_distance = false, with_place = false, with_hash = false, store_distance = false;
+};
+
+// The options from args[at] on.
+Search search(Engine& engine, std::string_view key, Args args, std::size_t at, bool stores) {
+  const auto* const set = engine.find<SortedSet>(key);
+  Search out;
   std::optional<Place> from;
-  double metres = -1, scale = 1;
+  double radius = -1, width = -1, height = -1;
   std::int64_t count = 0;
-  bool with_distance = false, descending = false;
-  for (std::size_t i = 2; i < args.size(); ++i) {
+  bool ascending = false, descending = false, any = false;
+  for (std::size_t i = at; i < args.size(); ++i) {
     const std::size_t more = args.size() - i - 1;
-    if (is(args[i], "FROMLONLAT") && more >= 2) {
+    if (is(args[i], "FROMLONLAT") && more >= 2 && !from) {
       from = read_place(args[i + 1], args[i + 2]);
       i += 2;
-    } else if (is(args[i], "FROMMEMBER") && more >= 1) {
+    } else if (is(args[i], "FROMMEMBER") && more >= 1 && !from) {
       from = find_place(set, args[++i]);
-      if (!from) refuse("ERR could not decode requested zset member");
-    } else if (is(args[i], "BYRADIUS") && more >= 2) {
-      scale = unit(args[i + 2]);
-      metres = real(args[i + 1]) * scale;
+      if (!from && set) refuse("ERR could not decode requested zset member");
+      if (!from) from = Place{0, 0};
+    } else if (is(args[i], "BYRADIUS") && more >= 2 && radius < 0 && width < 0) {
+      out.scale = unit(args[i + 2]);
+      radius = real(args[i + 1]) * out.scale;
+      if (radius < 0) refuse("ERR radius cannot be negative");
       i += 2;
+    } else if (is(args[i], "BYBOX") && more >= 3 && radius < 0 && width < 0) {
+      out.scale = unit(args[i + 3]);
+      width = real(args[i + 1]) * out.scale;
+      height = real(args[i + 2]) * out.scale;
+      if (width < 0 || height < 0) refuse("ERR height or width cannot be negative");
+      i += 3;
     } else if (is(args[i], "COUNT") && more >= 1) {
       count = integer(args[++i]);
       if (count < 1) refuse("ERR COUNT must be > 0");
-    } else if (is(args[i], "WITHDIST")) {
-      with_distance = true;
-    } else if (is(args[i], "DESC")) {
-      descending = true;
-    } else if (!is(args[i], "ASC")) {
+      if (i + 1 < args.size() && is(args[i + 1], "ANY")) {
+        any = true;
+        ++i;
+      }
+    } else if (is(args[i], "WITHDIST") && !stores) {
+      out.with_distance = true;
+    } else if (is(args[i], "WITHCOORD") && !stores) {
+      out.with_place = true;
+    } else if (is(args[i], "WITHHASH") && !stores) {
+      out.with_hash = true;
+    } else if (is(args[i], "STOREDIST") && stores) {
+      out.store_distance = true;
+    } else if (is(args[i], "DESC") || is(args[i], "ASC")) {
+      descending = is(args[i], "DESC");
+      ascending = !descending;
+    } else {
       refuse("ERR syntax error");
     }
   }
-  if (!from || metres < 0) refuse("ERR exactly one of FROMMEMBER or FROMLONLAT and one BYRADIUS must be specified");
-  Order near;
+  if (!from) refuse("ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for geosearch");
+  if (radius < 0 && width < 0) refuse("ERR exactly one of BYRADIUS and BYBOX can be specified for geosearch");
   if (set) {
     for (const auto& [score, member] : set->order) {
-      const double away = distance(*from, place_of(score));
-      if (away <= metres) near.emplace_back(away, member);
+      const Place place = place_of(score);
+      const double away = distance(*from, place);
+      // Of a box: the way north and the way east, on the place's own latitude.
+      const bool in = radius >= 0 ? away <= radius
+                                  : distance({from->longitude, place.latitude}, *from) <= height / 2 &&
+                                        distance({from->longitude, place.latitude}, place) <= width / 2;
+      if (in) out.found.push_back({away, member, score});
     }
   }
-  std::ranges::sort(near);
-  if (descending) std::ranges::reverse(near);
-  if (count > 0 && static_cast<std::int64_t>(near.size()) > count) near.resize(static_cast<std::size_t>(count));
-  Reply out = Reply::array({});
-  for (auto& [away, member] : near) {
-    out.items.push_back(with_distance ? texts({member, fmt::format("{:.4f}", away / scale)}) : Reply::bulk(member));
+  if (ascending || descending || (count > 0 && !any)) {
+    std::ranges::sort(out.found, [](const Found& a, const Found& b) {
+      return a.away != b.away ? a.away < b.away : a.member < b.member;
+    });
+    if (descending) std::ranges::reverse(out.found);
+  }
+  if (count > 0 && static_cast<std::int64_t>(out.found.size()) > count) {
+    out.found.resize(static_cast<std::size_t>(count), {});
   }
   return out;
+}
+
+Reply geosearch(Engine& engine, Args args) {
+  const Search made = search(engine, args[1], args, 2, false);
+  Reply out = Reply::array({});
+  for (const auto& [away, member, score] : made.found) {
+    Reply item = Reply::array({Reply::bulk(member)});
+    if (made.with_distance) item.items.push_back(Reply::bulk(fmt::format("{:.4f}", away / made.scale)));
+    if (made.with_hash) item.items.push_back(Reply::number(static_cast<std::int64_t>(score)));
+    if (made.with_place) {
+      const Place place = place_of(score);
+      item.items.push_back(texts({real_text(place.longitude), real_text(place.latitude)}));
+    }
+    out.items.push_back(item.items.size() == 1 ? std::move(item.items[0]) : std::move(item));
+  }
+  return out;
+}
+
+Reply geosearchstore(Engine& engine, Args args) {
+  const Search made = search(engine, args[2], args, 3, true);
+  Order order;
+  for (const auto& [away, member, score] : made.found) {
+    order.emplace_back(made.store_distance ? away / made.scale : score, member);
+  }
+  return put_sorted(engine, args[1], order);
 }
 
 }  // namespace
@@ -416,7 +466,6 @@ void add_sorted_sets(Table& table) {
                      4, 4};
   table["ZRANK"] = {[](Engine& e, Args a) { return rank(e, a, false); }, 3, 3};
   table["ZREVRANK"] = {[](Engine& e, Args a) { return rank(e, a, true); }, 3, 3};
-  table["ZRANGE"] = {[](Engine& e, Args a) { return by_rank(e, a, false); }, 4, -1};
   table["ZREVRANGE"] = {[](Engine& e, Args a) { return by_rank(e, a, true); }, 4, 5};
   table["ZRANGEBYSCORE"] = {[](Engine& e, Args a) { return by_score(e, a, false); }, 4, -1};
   table["ZREVRANGEBYSCORE"] = {[](Engine& e, Args a) { return by_score(e, a, true); }, 4, -1};
@@ -432,8 +481,6 @@ void add_sorted_sets(Table& table) {
       [](Engine& e, Args a) { return remove_all(e, a[1], between(e, a[1], a[2], a[3], false)); }, 4, 4};
   table["ZPOPMIN"] = {[](Engine& e, Args a) { return pop(e, a, false); }, 2, 3};
   table["ZPOPMAX"] = {[](Engine& e, Args a) { return pop(e, a, true); }, 2, 3};
-  table["ZUNIONSTORE"] = {[](Engine& e, Args a) { return store(e, a, false); }, 4, -1};
-  table["ZINTERSTORE"] = {[](Engine& e, Args a) { return store(e, a, true); }, 4, -1};
   table["ZSCAN"] = {zscan, 3, -1};
 }
 
@@ -443,6 +490,7 @@ void add_geo(Table& table) {
   table["GEODIST"] = {geodist, 4, 5};
   table["GEOHASH"] = {geohash, 2, -1};
   table["GEOSEARCH"] = {geosearch, 7, -1};
+  table["GEOSEARCHSTORE"] = {geosearchstore, 8, -1};
 }
 
 }  // namespace mg::redis::local

@@ -57,12 +57,26 @@ std::int64_t max_length(Args args, std::size_t* at) {
 Reply xadd(Engine& engine, Args args) {
   std::size_t at = 2;
   std::int64_t most = -1;
-  if (is(args[at], "MAXLEN")) most = max_length(args, &at);
+  bool only_existing = false;
+  for (; at < args.size();) {
+    if (is(args[at], "NOMKSTREAM")) {
+      only_existing = true;
+      ++at;
+    } else if (is(args[at], "MAXLEN")) {
+      most = max_length(args, &at);
+    } else {
+      break;
+    }
+  }
   if (at >= args.size() || (args.size() - at) % 2 != 1 || args.size() - at < 3) {
     refuse("ERR wrong number of arguments for 'xadd' command");
   }
   const auto* const there = engine.find<Stream>(args[1]);
   const StreamId last = there ? there->last : StreamId{};
+  if (!there && only_existing) {
+    if (args[at] != "*") parse_id(args[at], 0);
+    return Reply::null();
+  }
   StreamId id;
   if (args[at] == "*") {
     id = {static_cast<std::uint64_t>(engine.now_ms()), 0};
@@ -91,6 +105,7 @@ Reply xrange(Engine& engine, Args args, bool reverse) {
   const StreamId from = low_id(args[reverse ? 3 : 2]), to = high_id(args[reverse ? 2 : 3]);
   const auto* const stream = engine.find<Stream>(args[1]);
   Reply out = Reply::array({});
+  if (stream && count <= 0) return Reply::null();  // As the server has it.
   if (!stream || from > to) return out;
   const auto begin = stream->entries.lower_bound(from);
   const auto end = stream->entries.upper_bound(to);
@@ -177,6 +192,7 @@ Reply xreadgroup(Engine& engine, Args args) {
     Reply entries = Reply::array({});
     std::int64_t left = reading.count;
     const bool fresh = reading.ids[i] == ">";
+    if (!fresh || stream.entries.upper_bound(group.last) != stream.entries.end()) group.consumers.insert(consumer);
     if (fresh) {
       for (auto at = stream.entries.upper_bound(group.last); at != stream.entries.end() && left-- > 0; ++at) {
         entries.items.push_back(shown(at->first, &at->second));
@@ -188,6 +204,10 @@ Reply xreadgroup(Engine& engine, Args args) {
            ++at) {
         if (at->second.consumer != consumer) continue;
         const auto entry = stream.entries.find(at->first);
+        if (entry != stream.entries.end()) {
+          at->second.delivered_ms = engine.now_ms();
+          ++at->second.times;
+        }
         entries.items.push_back(shown(at->first, entry == stream.entries.end() ? nullptr : &entry->second));
         --left;
       }
@@ -204,7 +224,7 @@ Reply xgroup(Engine& engine, Args args) {
     if (!make && !engine.entry(args[2])) refuse("ERR The XGROUP subcommand requires the key to exist.");
     auto& stream = engine.make<Stream>(args[2]);
     const StreamId after = args[4] == "$" ? stream.last : parse_id(args[4], 0);
-    if (!stream.groups.try_emplace(std::string(args[3]), Group{after, {}}).second) {
+    if (!stream.groups.try_emplace(std::string(args[3]), Group{after, {}, {}}).second) {
       refuse("BUSYGROUP Consumer Group name already exists");
     }
     engine.touch(args[2]);
@@ -215,7 +235,107 @@ Reply xgroup(Engine& engine, Args args) {
     if (!stream) refuse("ERR The XGROUP subcommand requires the key to exist.");
     return Reply::number(static_cast<std::int64_t>(stream->groups.erase(std::string(args[3]))));
   }
+  if (args.size() > 2 && !engine.entry(args[2])) refuse("ERR The XGROUP subcommand requires the key to exist.");
+  if (is(args[1], "SETID") && args.size() == 5) {
+    Group& group = group_of(engine, args[2], args[3]);
+    group.last = args[4] == "$" ? engine.find<Stream>(args[2])->last : parse_id(args[4], 0);
+    engine.touch(args[2]);
+    return ok();
+  }
+  if (is(args[1], "CREATECONSUMER") && args.size() == 5) {
+    return Reply::number(group_of(engine, args[2], args[3]).consumers.emplace(args[4]).second ? 1 : 0);
+  }
+  if (is(args[1], "DELCONSUMER") && args.size() == 5) {
+    Group& group = group_of(engine, args[2], args[3]);
+    group.consumers.erase(std::string(args[4]));
+    return Reply::number(static_cast<std::int64_t>(
+        std::erase_if(group.pending, [&](const auto& item) { return item.second.consumer == args[4]; })));
+  }
   refuse(fmt::format("ERR unknown subcommand '{}'. Try XGROUP HELP.", args[1]));
+}
+
+Reply xpending(Engine& engine, Args args) {
+  const Group& group = group_of(engine, args[1], args[2]);
+  if (args.size() == 3) {
+    if (group.pending.empty()) return Reply::array({Reply::number(0), Reply::null(), Reply::null(), Reply::null()});
+    std::map<std::string, std::int64_t> counts;
+    for (const auto& [id, item] : group.pending) ++counts[item.consumer];
+    Reply consumers = Reply::array({});
+    for (const auto& [name, count] : counts) consumers.items.push_back(texts({name, std::to_string(count)}));
+    return Reply::array({Reply::number(static_cast<std::int64_t>(group.pending.size())),
+                         Reply::bulk(group.pending.begin()->first.text()),
+                         Reply::bulk(group.pending.rbegin()->first.text()), std::move(consumers)});
+  }
+  std::size_t at = 3;
+  std::int64_t idle = 0;
+  if (is(args[at], "IDLE") && args.size() > 5) {
+    idle = integer(args[4]);
+    at = 5;
+  }
+  if (args.size() < at + 3 || args.size() > at + 4) refuse("ERR syntax error");
+  const StreamId from = low_id(args[at]), to = high_id(args[at + 1]);
+  const std::int64_t count = integer(args[at + 2]);
+  Reply out = Reply::array({});
+  for (const auto& [id, item] : group.pending) {
+    if (static_cast<std::int64_t>(out.items.size()) >= count) break;
+    const std::int64_t waited = engine.now_ms() - item.delivered_ms;
+    if (id < from || to < id || waited < idle || (args.size() == at + 4 && item.consumer != args[at + 3])) continue;
+    out.items.push_back(Reply::array(
+        {Reply::bulk(id.text()), Reply::bulk(item.consumer), Reply::number(waited), Reply::number(item.times)}));
+  }
+  return out;
+}
+
+Reply xautoclaim(Engine& engine, Args args) {
+  Group& group = group_of(engine, args[1], args[2]);
+  const Stream& stream = *engine.find<Stream>(args[1]);
+  const std::int64_t idle = integer(args[4]);
+  std::int64_t left = 100;
+  if (args.size() == 8 && is(args[6], "COUNT")) {
+    left = integer(args[7]);
+    if (left < 1) refuse("ERR COUNT must be > 0");
+  } else if (args.size() != 6) {
+    refuse("ERR syntax error");
+  }
+  const std::string consumer(args[3]);
+  Reply entries = Reply::array({}), deleted = Reply::array({});
+  auto at = group.pending.lower_bound(low_id(args[5]));
+  while (at != group.pending.end() && left > 0) {
+    if (engine.now_ms() - at->second.delivered_ms < idle) {
+      ++at;
+      continue;
+    }
+    --left;
+    const auto entry = stream.entries.find(at->first);
+    if (entry == stream.entries.end()) {
+      deleted.items.push_back(Reply::bulk(at->first.text()));
+      at = group.pending.erase(at);
+      continue;
+    }
+    group.consumers.insert(consumer);
+    at->second = {consumer, engine.now_ms(), at->second.times + 1};
+    entries.items.push_back(shown(at->first, &entry->second));
+    ++at;
+  }
+  const std::string next = at == group.pending.end() ? "0-0" : at->first.text();
+  return Reply::array({Reply::bulk(next), std::move(entries), std::move(deleted)});
+}
+
+Reply xinfo(Engine& engine, Args args) {
+  auto* const stream = engine.find<Stream>(args[2]);
+  if (!stream) refuse("ERR no such key");
+  if (!is(args[1], "GROUPS") || args.size() != 3) {
+    refuse(fmt::format("ERR unknown subcommand or wrong number of arguments for '{}'", args[1]));
+  }
+  Reply out = Reply::array({});
+  for (const auto& [name, group] : stream->groups) {
+    out.items.push_back(
+        Reply::array({Reply::bulk("name"), Reply::bulk(name), Reply::bulk("consumers"),
+                      Reply::number(static_cast<std::int64_t>(group.consumers.size())), Reply::bulk("pending"),
+                      Reply::number(static_cast<std::int64_t>(group.pending.size())), Reply::bulk("last-delivered-id"),
+                      Reply::bulk(group.last.text())}));
+  }
+  return out;
 }
 
 Reply xclaim(Engine& engine, Args args) {
@@ -232,6 +352,7 @@ Reply xclaim(Engine& engine, Args args) {
       group.pending.erase(at);
       continue;
     }
+    group.consumers.emplace(args[3]);
     at->second = {std::string(args[3]), engine.now_ms(), at->second.times + 1};
     out.items.push_back(shown(id, &entry->second));
   }
@@ -284,6 +405,9 @@ void add_streams(Table& table) {
                      return Reply::number(gone);
                    },
                    4, -1};
+  table["XPENDING"] = {xpending, 3, -1};
+  table["XAUTOCLAIM"] = {xautoclaim, 6, -1};
+  table["XINFO"] = {xinfo, 3, -1};
   table["XCLAIM"] = {xclaim, 6, -1};
 }
 
