@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "mg/base/random.h"
+#include "runtime/connecting.h"
 
 namespace mg::rpc::link {
 namespace {
@@ -485,13 +486,9 @@ void Caller::drop_connecting() {
 }
 
 void Caller::on_events(std::uint32_t) {
-  int error = 0;
-  socklen_t size = sizeof error;
-  ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
+  const int error = connect_result(fd_);
+  if (error == EINPROGRESS) return;
   if (error == 0) {
-    sockaddr_storage peer{};
-    socklen_t peer_size = sizeof peer;
-    if (::getpeername(fd_, reinterpret_cast<sockaddr*>(&peer), &peer_size) != 0) return;  // Not yet.
     const int fd = std::exchange(fd_, -1);
     loop_.unwatch(fd, *this);
     return connected(fd);

@@ -95,21 +95,28 @@ Task<Result<std::optional<lock::Ms>>> LockBackend::left(std::string name, std::s
 }
 
 Task<void> LockBackend::wait(std::string name, Deadline until) {
-  const auto waiter = std::make_shared<Waiter>(loop_);
+  // Leaves in every case, also when nobody waits any more.
+  struct Place {
+    LockTable::Impl& table;
+    std::string name;
+    std::shared_ptr<Waiter> waiter;
+    ~Place() {
+      std::lock_guard guard(table.mutex);
+      const auto [begin, end] = table.waiters.equal_range(name);
+      for (auto at = begin; at != end; ++at) {
+        if (at->second != waiter) continue;
+        table.waiters.erase(at);
+        break;
+      }
+    }
+  } place{table_, std::move(name), std::make_shared<Waiter>(loop_)};
   {
     std::lock_guard guard(table_.mutex);
     // Given up since it was asked for: nobody would tell.
-    if (!table_.find(name)) co_return;
-    table_.waiters.emplace(name, waiter);
+    if (!table_.find(place.name)) co_return;
+    table_.waiters.emplace(place.name, place.waiter);
   }
-  (void)co_await waiter->woken.wait(loop_, until);
-  std::lock_guard guard(table_.mutex);
-  const auto [begin, end] = table_.waiters.equal_range(name);
-  for (auto at = begin; at != end; ++at) {
-    if (at->second != waiter) continue;
-    table_.waiters.erase(at);
-    break;
-  }
+  (void)co_await place.waiter->woken.wait(loop_, until);
 }
 
 }  // namespace mg::memory

@@ -45,6 +45,7 @@ std::shared_ptr<Connection> Client::State::make(Connection::Kind kind) {
   connection->on_gone = [live = live_] {
     if (--live->count == 0 && live->none) live->none->set(true);
   };
+  connection->on_quiet = [&loop = loop_, live = live_] { tell_quieter(loop, live); };
   return connection;
 }
 
@@ -103,6 +104,7 @@ Result<std::shared_ptr<Connection>> Client::State::listener() {
 
 void Client::State::give_back(std::shared_ptr<Connection> connection, bool clean) {
   --in_use_;
+  tell_quieter(loop_, live_);
   if (clean && !closed_ && connection->is_ready() && connection->in_flight() == 0 &&
       idle_.size() < options_->idle_pool) {
     idle_.push_back(std::move(connection));
@@ -111,6 +113,14 @@ void Client::State::give_back(std::shared_ptr<Connection> connection, bool clean
     connection->close();
   }
   wake_one();
+}
+
+// Who closes goes on in a turn of its own: not within a connection.
+void Client::State::tell_quieter(Loop& loop, const std::shared_ptr<Live>& live) {
+  if (!live->quieter) return;
+  loop.post_always([live] {
+    if (live->quieter) live->quieter->set(true);
+  });
 }
 
 void Client::State::wake_one() {
@@ -151,8 +161,12 @@ Task<void> Client::State::close(Deadline deadline) {
   const auto busy = [this] {
     return in_use_ > 0 || std::ranges::any_of(shared_, [](const auto& item) { return item->in_flight() > 0; });
   };
-  while (busy() && !deadline.expired(loop_.now())) co_await loop_.sleep_for(std::chrono::milliseconds(1));
   const auto live = live_;
+  while (busy() && !deadline.expired(loop_.now())) {
+    live->quieter.emplace();
+    co_await live->quieter->wait(loop_, deadline);
+    live->quieter.reset();
+  }
   Loop& loop = loop_;
   close_all();
   if (live->count == 0) co_return;

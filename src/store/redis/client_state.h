@@ -39,7 +39,9 @@ class Client::State {
   struct Live {
     std::uint32_t count = 0;  // Connections whose coroutine has not ended.
     std::optional<Completion<bool>> none;
+    std::optional<Completion<bool>> quieter;  // A connection has nothing on its way any more, or came back.
   };
+  static void tell_quieter(Loop& loop, const std::shared_ptr<Live>& live);
   std::shared_ptr<Connection> make(Connection::Kind kind);
   void close_all();
   void wake_one();

@@ -303,6 +303,22 @@ TEST_F(RedisClient, StopsUnderLoad) {
   EXPECT_EQ(wait(client.incr("n")).error().code, code::kUnavailable);
 }
 
+TEST_F(RedisClient, ClosingGoesOnWhenTheLastSessionHasComeBack) {
+  Client& client = connect({});
+  auto session = wait(client.session(5s));
+  ASSERT_TRUE(session);
+  bool closed = false;
+  const auto closing = [](Client& which, bool& done) -> Task<void> {
+    co_await which.close(1h);
+    done = true;
+  };
+  spawn(closing(client, closed));
+  EXPECT_TRUE(wait((*session)->ping(5s)));
+  EXPECT_FALSE(closed);
+  session->reset();
+  EXPECT_TRUE(run_until(loop_, [&] { return closed; }));
+}
+
 TEST_F(RedisClient, DestroyedWithCallsOnTheirWay) {
   Client& client = connect({});
   ASSERT_TRUE(wait(client.ping(5s)));

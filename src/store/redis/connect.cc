@@ -11,6 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include "runtime/connecting.h"
+
 namespace mg::redis {
 
 struct Connector::Lookup {
@@ -114,15 +116,8 @@ Task<Result<int>> Connector::try_one(const Address& address, Deadline deadline) 
 }
 
 void Connector::on_events(std::uint32_t /*events*/) {
-  int error = 0;
-  socklen_t size = sizeof error;
-  ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error == 0) {
-    sockaddr_storage peer{};
-    socklen_t peer_size = sizeof peer;
-    if (::getpeername(fd_, reinterpret_cast<sockaddr*>(&peer), &peer_size) != 0) return;  // Not yet.
-  }
-  if (arrived_) arrived_->set(error);
+  const int error = connect_result(fd_);
+  if (error != EINPROGRESS && arrived_) arrived_->set(error);
 }
 
 }  // namespace mg::redis

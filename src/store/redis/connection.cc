@@ -79,6 +79,7 @@ void Connection::forget(Call& call) {
   call.owner = nullptr;
   if (call.link == 0) {
     waiting_.erase(call.number);
+    check_quiet();
   } else {
     slots_[call.number - first_slot_].call = nullptr;
   }
@@ -98,12 +99,18 @@ bool Connection::deliver(Reply reply) {
   if (slots_.empty()) idle_since_ = loop_.now();
   if (!call) {
     ++counters_->stats.late;
+    check_quiet();
     return true;
   }
   call->owner = nullptr;
   if (call->fault && reply.is_error()) reply = *std::move(call->fault);
   call->done.set(std::move(reply));
+  check_quiet();
   return true;
+}
+
+void Connection::check_quiet() {
+  if (slots_.empty() && waiting_.empty() && on_quiet) on_quiet();
 }
 
 Error Connection::too_late(const Call& call, std::string_view name) const {
@@ -305,6 +312,7 @@ void Connection::end_link(const Error& error, bool hopeless) {
     }
   }
   tell_waiters(std::unexpected(error));
+  check_quiet();
 }
 
 void Connection::drop(std::string_view why) {

@@ -62,6 +62,8 @@ class Connection final : public CallOwner, public std::enable_shared_from_this<C
   // Of a listener: everything received, and when there is a connection again.
   std::function<void(Reply)> on_push;
   std::function<void()> on_ready;
+  // When the last call on its way has been answered, told or given up.
+  std::function<void()> on_quiet;
   // When its coroutine has ended.
   std::function<void()> on_gone;
 
@@ -84,6 +86,7 @@ class Connection final : public CallOwner, public std::enable_shared_from_this<C
   void write(const Command& command);
   void put_slot(Call& call, std::uint32_t replies);
   bool deliver(Reply reply);
+  void check_quiet();
   void end_link(const Error& error, bool hopeless);
   void tell_waiters(const Result<void>& result);
   void watch_silence();

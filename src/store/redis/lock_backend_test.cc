@@ -133,6 +133,34 @@ TEST_F(RedisLock, AServerThatIsGoneLosesTheLockInTime) {
   EXPECT_FALSE(wait(locks_.obtain("b", {.wait = 100ms, .timeout = 100ms})));
 }
 
+TEST_F(RedisLock, WaitersThatGoAwayOrWaitAgainDoNoHarm) {
+  auto lock = wait(locks_.obtain("a", {.ttl = 60s}));
+  ASSERT_TRUE(lock);
+  const std::string name = lock->name();
+  const Deadline late = Deadline::after(loop_.clock(), 60s);
+  int woken = 0;
+  bool over = false;
+  const auto waits_on = [](LockBackend& backend, std::string name, Deadline until, int& count,
+                           bool& end) -> Task<void> {
+    while (count < 100 && !end) {
+      co_await backend.wait(name, until);
+      ++count;
+    }
+  };
+  {
+    Task<void> dropped = backend_->wait(name, late);
+    dropped.start();
+  }
+  spawn(waits_on(*backend_, name, late, woken, over));
+  ASSERT_TRUE(run_until(loop_, [&] { return wait(client_.command({"PUBSUB", "NUMPAT"}))->integer > 0; }));
+  ASSERT_TRUE(wait(lock->release()));
+  ASSERT_TRUE(run_until(loop_, [&] { return woken > 0; }));
+  EXPECT_EQ(woken, 1) << "one message wakes a waiter once";
+  over = true;
+  EXPECT_TRUE(wait(client_.publish("UNLOCK:" + name, "")));
+  ASSERT_TRUE(run_until(loop_, [&] { return woken > 1; }));
+}
+
 TEST_F(RedisLock, AShortStopIsBridgedByRenewal) {
   bool lost = false;
   auto lock = wait(locks_.obtain("a", {.ttl = 10s, .on_lost = [&](std::string_view) { lost = true; }}));

@@ -58,9 +58,9 @@ TEST_P(RedisContract, ValuesAreAnyOctets) {
 TEST_P(RedisContract, Expiry) {
   EXPECT_TRUE(get(r().set("a", "1", {.expiry = 60ms})));
   EXPECT_TRUE(get(r().set("b", "1", {.expiry = 100s})));
-  EXPECT_GT(get(r().pttl("a")).value(), 0ms);
-  EXPECT_LE(get(r().pttl("a")).value(), 60ms);
-  EXPECT_EQ(get(r().ttl("b")), 100);
+  EXPECT_LE(get(r().pttl("a")).value_or(0ms), 60ms);
+  EXPECT_GT(get(r().pttl("b")).value(), 50s);
+  EXPECT_GT(get(r().ttl("b")), 50);
   EXPECT_TRUE(get(r().set("c", "1")));
   EXPECT_EQ(get(r().ttl("c")), -1);
   EXPECT_EQ(get(r().pttl("c")), Keys::Ms::max());
@@ -72,7 +72,7 @@ TEST_P(RedisContract, Expiry) {
   EXPECT_FALSE(get(r().persist("b")));
   EXPECT_TRUE(get(r().hset("h", "f", "v")) == 1 && get(r().expire("h", 60ms)));
   EXPECT_TRUE(get(r().set("keep", "1", {.expiry = 100s})) && get(r().set("keep", "2", {.keep_ttl = true})));
-  EXPECT_EQ(get(r().ttl("keep")), 100);
+  EXPECT_GT(get(r().ttl("keep")), 50);
   EXPECT_TRUE(get(r().set("keep", "3")));
   EXPECT_EQ(get(r().ttl("keep")), -1);
   under_->pass(70ms);
@@ -89,6 +89,8 @@ TEST_P(RedisContract, Keys) {
   get(r().mset(TextMap{{"user:1", "a"}, {"user:2", "b"}, {"x[y", "c"}}));
   EXPECT_THAT(get(r().keys("user:*")), UnorderedElementsAre("user:1", "user:2"));
   EXPECT_THAT(get(r().keys("user:[^1]")), UnorderedElementsAre("user:2"));
+  EXPECT_THAT(get(r().keys("user:[2-9]")), UnorderedElementsAre("user:2"));
+  EXPECT_THAT(get(r().keys("user:[9-2]")), UnorderedElementsAre("user:2"));
   EXPECT_THAT(get(r().keys("?\\[y")), UnorderedElementsAre("x[y"));
   EXPECT_EQ(get(r().dbsize()), 3);
   Texts scanned;
