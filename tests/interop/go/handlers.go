@@ -148,6 +148,7 @@ func (f *Forward) Offline(ctx context.Context, _ *Empty, _ *Empty) error {
 // GateService is what games call.
 type GateService struct {
 	heard *hearing
+	gate  *gate
 }
 
 func (g *GateService) Push(ctx context.Context, in *InGatePush, _ *Empty) error {
@@ -156,6 +157,7 @@ func (g *GateService) Push(ctx context.Context, in *InGatePush, _ *Empty) error 
 }
 
 func (g *GateService) Bind(ctx context.Context, in *InGateBind, _ *Empty) error {
+	g.gate.bind(in.ClientId, in.Meta)
 	text, err := json.Marshal(in)
 	g.heard.add(ctx, "bind", string(text))
 	return err

@@ -4,6 +4,9 @@
 //	interop -name game -registry 127.0.0.1:2379 -broker 127.0.0.1:4222
 //	{"do":"call","service":"probe","endpoint":"Probe.Echo","in":{"Text":"hi"},"meta":{"Role-Id":"7"}}
 //	{"out":{"Text":"..."}}
+//
+// With -serve it obeys nobody: it prints `ready` and serves until SIGTERM, with -clients as a gate of the service that
+// -games names.
 package main
 
 import (
@@ -79,6 +82,7 @@ func failure(err error) *Failure {
 }
 
 type node struct {
+	id       string
 	service  micro.Service
 	registry registry.Registry
 	heard    *hearing
@@ -230,11 +234,14 @@ func main() {
 	registries := flag.String("registry", "127.0.0.1:2379", "etcd")
 	brokers := flag.String("broker", "127.0.0.1:4222", "NATS")
 	ttl := flag.Duration("ttl", time.Minute, "of the registration")
+	serve := flag.Bool("serve", false, "until SIGTERM, without commands")
+	clients := flag.String("clients", "", "address to serve clients of a gate at, with -serve")
+	games := flag.String("games", "game", "service that the messages of clients go to")
 	flag.Parse()
 
 	id := uuid.New().String()
 	heard := &hearing{}
-	n := &node{heard: heard, registry: etcd.NewRegistry(registry.Addrs(*registries))}
+	n := &node{id: id, heard: heard, registry: etcd.NewRegistry(registry.Addrs(*registries))}
 	ctx, stop := context.WithCancel(context.Background())
 	ready := make(chan struct{})
 	n.service = micro.NewService(
@@ -249,7 +256,8 @@ func main() {
 		fatal(n.service.Server().Handle(n.service.Server().NewHandler(handler, server.InternalHandler(true))))
 	}
 	handle(&Forward{id, heard})
-	handle(&GateService{heard})
+	front := &gate{node: n, name: *name, service: *games}
+	handle(&GateService{heard, front})
 	handle(&Probe{id, heard})
 	subscribe := func(topic string, handler interface{}, options ...server.SubscriberOption) {
 		options = append(options, server.InternalSubscriber(true))
@@ -277,6 +285,16 @@ func main() {
 		fatal(err)
 		return
 	case <-ready:
+	}
+	if *serve {
+		if *clients != "" {
+			at, err := front.listen(*clients)
+			fatal(err)
+			fmt.Println("tcp://" + at)
+		}
+		fmt.Println("ready")
+		fatal(<-ended)
+		return
 	}
 	answer := json.NewEncoder(os.Stdout)
 	fatal(answer.Encode(map[string]string{"id": id, "address": n.service.Server().Options().Address}))
