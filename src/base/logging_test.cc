@@ -14,40 +14,24 @@
 #include <functional>
 #include <iterator>
 #include <limits>
-#include <new>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/allocation_counter.h"
 #include "mg/base/deadline.h"
-
-namespace {
-thread_local std::size_t allocations = 0;
-}  // namespace
-
-// Counts what a test below wants to know of. malloc is what the default does too.
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* got = std::malloc(size)) return got;
-  throw std::bad_alloc();
-}
-void operator delete(void* what) noexcept {
-  std::free(what);
-}
-void operator delete(void* what, std::size_t) noexcept {
-  std::free(what);
-}
 
 namespace mg::log {
 namespace {
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
-using testing::ElementsAre;
-using testing::EndsWith;
-using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::SizeIs;
+using mg::testing::allocations;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 constinit Module agent_log("agent");
 constinit Module link_log("rpc.link");
@@ -71,7 +55,7 @@ void wait_until(const std::function<bool()>& done) {
 }
 
 // A folder that goes with the test.
-class LogFileTest : public testing::Test {
+class LogFileTest : public ::testing::Test {
  protected:
   LogFileTest() {
     std::string name = fs::temp_directory_path() / "mg-log-XXXXXX";
@@ -344,12 +328,12 @@ TEST_F(LogFileTest, ALineOf256OctetsNeedsNoAllocation) {
   const Logging logging(with);
   const std::string text(200, 'x');
   agent_log.info("first");
-  const std::size_t before = allocations;
+  const std::size_t before = allocations();
   for (int i = 0; i < 100; ++i) {
     agent_log.info({{"client", i}, {"role", "seven"}}, "client {} is {} since {:.3f} s", i, text, 1.5);
     agent_log.debug("{}", text);
   }
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(allocations(), before);
 }
 
 TEST_F(LogFileTest, ModulesHaveLevelsOfTheirOwn) {

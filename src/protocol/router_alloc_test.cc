@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "base/allocation_counter.h"
 #include "mg/protocol/router.h"
 #include "mg/runtime/loop.h"
-#include "protocol/allocation_counter.h"
 #include "src/protocol/router_test.pb.h"
 
 namespace mg::protocol {

@@ -1,15 +1,15 @@
 // tests/interop/go_peer.h -- a service on go-micro v2.9.1 as a child process, moved by lines of JSON (go/main.go).
 //
-//   GoPeer game({.name = "game", .registry = etcd.address(), .broker = nats.address()});   // registered when it
-//   returns auto answer = game.ask({{"do", "call"}, {"service", "probe"}, {"endpoint", "Probe.Who"}});
+//   GoPeer game({.name = "game", .registry = etcd.address(), .broker = nats.address()});   // registered by then
+//   auto answer = game.ask({{"do", "call"}, {"service", "probe"}, {"endpoint", "Probe.Who"}});
 //   EXPECT_EQ(answer.at("out").at("Text").as_string(), node);
 #pragma once
-
-#include <sys/types.h>
 
 #include <boost/json.hpp>
 #include <string>
 #include <utility>
+
+#include "tests/support/line_peer.h"
 
 namespace mg::interop {
 
@@ -26,25 +26,19 @@ class GoPeer {
   };
 
   explicit GoPeer(const Options& options);
-  GoPeer(const GoPeer&) = delete;
-  GoPeer& operator=(const GoPeer&) = delete;
-  ~GoPeer();
 
   boost::json::object ask(boost::json::object command);
   const std::string& id() const { return id_; }            // UUID of the node.
   const std::string& address() const { return address_; }  // Where it is called.
 
-  int stop();   // SIGTERM; returns its exit code, or -signal.
-  int wait();   // For its own end.
-  void kill();  // SIGKILL.
+  int stop() { return peer_.stop(); }  // SIGTERM; returns its exit code, or -signal.
+  int wait() { return peer_.wait(); }  // For its own end.
+  void kill() { peer_.kill(); }        // SIGKILL.
 
  private:
   boost::json::object read();
-  int reap();
 
-  pid_t pid_ = -1;
-  int in_ = -1, out_ = -1;
-  std::string buffer_;
+  testing::LinePeer peer_;
   std::string id_, address_;
 };
 

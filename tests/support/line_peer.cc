@@ -43,8 +43,7 @@ LinePeer::LinePeer(std::vector<std::string> command) {
 }
 
 LinePeer::~LinePeer() {
-  ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
+  if (pid_ > 0) kill();
   ::close(in_);
   ::close(out_);
 }
@@ -70,7 +69,7 @@ std::string LinePeer::read() {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
     pollfd poll{.fd = out_, .events = POLLIN, .revents = 0};
     if (left <= 0 || ::poll(&poll, 1, static_cast<int>(left)) == 0) throw std::runtime_error("no answer of the peer");
-    char text[4096];
+    char text[65536];
     const ssize_t got = ::read(out_, text, sizeof text);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) throw std::runtime_error("the peer has ended; its own words are above");
@@ -87,6 +86,35 @@ void LinePeer::pause() {
 
 void LinePeer::resume() {
   ::kill(pid_, SIGCONT);
+}
+
+int LinePeer::reap() {
+  int status = 0;
+  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+int LinePeer::stop() {
+  ::kill(pid_, SIGTERM);
+  return wait();
+}
+
+int LinePeer::wait() {
+  // Its output ends with it.
+  for (const auto end = Clock::now() + kPatience;;) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
+    pollfd poll{.fd = out_, .events = POLLIN, .revents = 0};
+    if (left <= 0 || ::poll(&poll, 1, static_cast<int>(left)) == 0) throw std::runtime_error("the peer does not end");
+    char text[4096];
+    if (::read(out_, text, sizeof text) <= 0) return reap();
+  }
+}
+
+void LinePeer::kill() {
+  ::kill(pid_, SIGKILL);
+  reap();
 }
 
 }  // namespace mg::testing

@@ -14,7 +14,7 @@
 namespace mg::testing {
 
 // It dies with the thread that started it. Errors of all functions, thrown as std::runtime_error: it is gone, or says
-// nothing for a minute.
+// nothing (does not end) for a minute. Requires: after its end, nothing but the destructor.
 class LinePeer {
  public:
   explicit LinePeer(std::vector<std::string> command);
@@ -30,8 +30,13 @@ class LinePeer {
   }
   void pause();   // SIGSTOP; returns when it stands.
   void resume();  // SIGCONT.
+  int stop();     // SIGTERM; returns its exit code, or -signal.
+  int wait();     // For its own end; the same.
+  void kill();    // SIGKILL.
 
  private:
+  int reap();
+
   pid_t pid_ = -1;
   int in_ = -1, out_ = -1;
   std::string buffer_;

@@ -205,18 +205,6 @@ void Running::recycle(Running* running) {
 
 // ---- one link -------------------------------------------------------------------------------------------------------
 
-struct Accepted::Detached {
-  struct promise_type {
-    Detached get_return_object() const noexcept { return {}; }
-    std::suspend_never initial_suspend() const noexcept { return {}; }
-    std::suspend_never final_suspend() const noexcept { return {}; }
-    void return_void() const noexcept {}
-    void unhandled_exception() const noexcept { std::terminate(); }
-    static void* operator new(std::size_t size) { return mg::detail::allocate_frame(size); }
-    static void operator delete(void* frame, std::size_t size) noexcept { mg::detail::free_frame(frame, size); }
-  };
-};
-
 Accepted::Accepted(std::shared_ptr<ServedNode> node, ServedNode::PerLoop& own, std::string peer, InFlight::Token token)
     : Connection(*own.loop, *node->shared),
       node_(std::move(node)),
@@ -494,7 +482,7 @@ void Accepted::run(Method& method, LoopPtr<Running> running) {
 }
 
 // Runs the handler's coroutine to its end, whoever still waits.
-Accepted::Detached Accepted::drive(LoopPtr<Running> running, Task<Result<void>> task) {
+Detached Accepted::drive(LoopPtr<Running> running, Task<Result<void>> task) {
   Result<void> result;
   try {
     const Task<Result<void>> ends_here = std::move(task);  // What the handler holds goes before its caller goes on.

@@ -19,6 +19,7 @@
 #include "mg/runtime/listener.h"
 #include "rpc/link/connection.h"
 #include "rpc/link/meta_table.h"
+#include "runtime/detached.h"
 
 namespace mg::rpc::link {
 
@@ -135,7 +136,6 @@ class Accepted final : public Connection {
     Pool* pool = nullptr;
     std::unique_ptr<Error> unknown;
   };
-  struct Detached;
 
   std::size_t on_input(Bytes in) override;
   void on_lost(std::string_view why) override;

@@ -6,36 +6,19 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
 #include <functional>
-#include <new>
 #include <random>
 #include <thread>
 
+#include "base/allocation_counter.h"
 #include "mg/utils/formula/table.h"
 #include "utils/formula/code.h"
 #include "utils/formula/reference_tree.h"
 
-namespace {
-thread_local std::size_t allocations = 0;
-}  // namespace
-
-// Counts what the tests below want to know of. malloc is what the default does too.
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* got = std::malloc(size)) return got;
-  throw std::bad_alloc();
-}
-void operator delete(void* what) noexcept {
-  std::free(what);
-}
-void operator delete(void* what, std::size_t) noexcept {
-  std::free(what);
-}
-
 namespace mg::formula {
 namespace {
 
+using mg::testing::allocations;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -140,10 +123,10 @@ TEST(Formula, EvaluatesWithoutAllocation) {
   const std::span<const double> spans[] = {columns[0], columns[1], columns[2]};
   std::vector<double> out(1000);
   double sum = 0;
-  const std::size_t before = allocations;
+  const std::size_t before = allocations();
   for (int i = 0; i < 100; ++i) sum += *got->evaluate(values);
   const auto batch = got->evaluate_columns(spans, out);
-  const std::size_t after = allocations;
+  const std::size_t after = allocations();
   EXPECT_EQ(after, before);
   EXPECT_EQ(batch->failed, 0u);
   EXPECT_GT(sum, 0);
@@ -152,9 +135,9 @@ TEST(Formula, EvaluatesWithoutAllocation) {
 TEST(Formula, EvaluatesOnceWithoutAllocationInTheSteadyState) {
   double sum = 0;
   for (int i = 0; i < 3; ++i) sum += *evaluate("max(2^3, 3+abs(-1)*6)");
-  const std::size_t before = allocations;
+  const std::size_t before = allocations();
   for (int i = 0; i < 10; ++i) sum += *evaluate("max(2^3, 3+abs(-1)*6)");
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(allocations(), before);
   EXPECT_EQ(sum, 13 * 9);
 }
 

@@ -1,4 +1,4 @@
-#include "mg/store/tick_claims.h"
+#include "mg/store/tick_lock.h"
 
 #include <gtest/gtest.h>
 
@@ -10,15 +10,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(TickClaims, OneNodeGetsEachTime) {
+TEST(TickLock, OneNodeGetsEachTime) {
   ManualClock clock;
   Loop loop{{.clock = &clock}};
   memory::LockTable table(&clock);
   memory::LockBackend first_backend(loop, table);
   memory::LockBackend second_backend(loop, table);
-  TickClaims first(loop, first_backend);
-  TickClaims second(loop, second_backend);
-  const auto claims = [&](TickClaims& node, std::string key) {
+  TickLock first(loop, first_backend);
+  TickLock second(loop, second_backend);
+  const auto claims = [&](TickLock& node, std::string key) {
     const auto got = mg::testing::await_on(loop, node.claim(std::move(key), 1h));
     EXPECT_TRUE(got) << (got ? "" : got.error().detail);
     return got.value_or(false);
@@ -31,12 +31,12 @@ TEST(TickClaims, OneNodeGetsEachTime) {
   EXPECT_TRUE(claims(second, "schedule/reset/1")) << "what was claimed is remembered for so long";
 }
 
-TEST(TickClaims, SchedulersOfTwoNodesRunAJobOnce) {
+TEST(TickLock, SchedulersOfTwoNodesRunAJobOnce) {
   ManualClock clock;
   Loop loop{{.clock = &clock}};
   memory::LockTable table(&clock);
   memory::LockBackend backend(loop, table);
-  TickClaims claims(loop, backend);
+  TickLock claims(loop, backend);
   schedule::Scheduler one(loop, {.lock = &claims});
   schedule::Scheduler two(loop, {.lock = &claims});
   int runs = 0;

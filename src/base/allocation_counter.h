@@ -1,4 +1,4 @@
-// protocol/allocation_counter.h -- for tests: heap blocks that this thread asks for.
+// base/allocation_counter.h -- for tests: heap blocks that this thread asks for.
 //
 //   const auto before = allocations();
 //   work();
