@@ -24,44 +24,45 @@ void Forward::start(mg::Runtime& runtime) {
   }
 }
 
-mg::Task<mg::Result<void>> Forward::protocol(const mg::rpc::Context& context, const game::InForwardProtocol& in,
-                                             game::OutForwardProtocol& out) {
+mg::Task<mg::Result<void>> Forward::protocol(const mg::rpc::Context& context, const mg::rpc::Forwarded& in,
+                                             mg::rpc::ForwardReply& out) {
   const mg::AgentMeta& player = context.own_meta();
-  if (in.cmd() != kLogin && player.account_id() == 0) {
+  if (in.cmd != kLogin && player.account_id() == 0) {
     return mg::fail(mg::code::kUnauthorized, "Game Login Unauthorized");
   }
   // One message of a player at a time, in order.
   mg::Mailbox& mailbox = *mailboxes_[mg::Loop::current()->index()];
   const std::uint64_t key = mailbox_key(player.client_id());
   auto turn = mailbox.try_enter(key);
-  if (!turn) return handle_in_turn(mailbox, key, context, in, out);
-  auto called = router_.call(context.own_meta(), in.cmd(), in.data(), *out.mutable_data(), &*turn);
+  if (!turn) return handle_in_turn(mailbox, key, context, in.cmd, std::string(in.data), out);
+  auto called = router_.call(context.own_meta(), in.cmd, in.data, out.data, &*turn);
   called.start();
-  if (!called.ready()) return answer_later(std::move(*turn), std::move(called), in, out);
-  return answer(called.take(), in, out);
+  if (called.succeeded()) [[likely]] {
+    return mg::Result<void>();
+  }
+  if (!called.ready()) return answer_later(std::move(*turn), std::move(called), in.cmd, out);
+  return answer(called.take(), in.cmd, out);
 }
 
 mg::Task<mg::Result<void>> Forward::handle_in_turn(mg::Mailbox& mailbox, std::uint64_t key,
-                                                   const mg::rpc::Context& context, const game::InForwardProtocol& in,
-                                                   game::OutForwardProtocol& out) {
+                                                   const mg::rpc::Context& context, std::uint32_t cmd, std::string data,
+                                                   mg::rpc::ForwardReply& out) {
   auto turn = co_await mailbox.enter(key, context.deadline());
   if (!turn) co_return std::unexpected(turn.error());
-  co_return answer(co_await router_.call(context.own_meta(), in.cmd(), in.data(), *out.mutable_data(), &*turn), in,
-                   out);
+  co_return answer(co_await router_.call(context.own_meta(), cmd, data, out.data, &*turn), cmd, out);
 }
 
 mg::Task<mg::Result<void>> Forward::answer_later(mg::Mailbox::Turn, mg::Task<mg::Result<void>> called,
-                                                 const game::InForwardProtocol& in, game::OutForwardProtocol& out) {
-  co_return answer(co_await std::move(called), in, out);
+                                                 std::uint32_t cmd, mg::rpc::ForwardReply& out) {
+  co_return answer(co_await std::move(called), cmd, out);
 }
 
 // A handler's error is the reply's code; the call itself went well.
-mg::Result<void> Forward::answer(const mg::Result<void>& done, const game::InForwardProtocol& in,
-                                 game::OutForwardProtocol& out) {
+mg::Result<void> Forward::answer(const mg::Result<void>& done, std::uint32_t cmd, mg::rpc::ForwardReply& out) {
   if (!done) [[unlikely]] {
-    mg::log::debug("command {}: {}", in.cmd(), mg::to_json(done.error()));
-    out.set_code(static_cast<std::uint32_t>(done.error().code));
-    out.mutable_data()->clear();
+    mg::log::debug("command {}: {}", cmd, mg::to_json(done.error()));
+    out.code = static_cast<std::uint32_t>(done.error().code);
+    out.data.clear();
   }
   return {};
 }

@@ -13,7 +13,9 @@ GameService::GameService(mg::App& app)
       forward_(router_, world_, sessions_) {
   app.flags().section("Game");
   app.flags().add("token_secret", &token_secret_, "Secret that login tokens are signed with", {.secret = true});
-  game::Forward::add_to(app, forward_);
+  app.add_handler(game::Forward::kProtocol, mg::rpc::forward_handler<game::InForwardProtocol, game::OutForwardProtocol>(
+                                                forward_, &Forward::protocol));
+  app.add_handler(game::Forward::kOffline, forward_, &Forward::offline);
   game::Sessions::add_to(app, sessions_);
   app.before_start([this, &app] {
     app.client().set_picker(app.name(), mg::rpc::consistent_hash(std::string(mg::meta_key::kAccountId)));

@@ -47,18 +47,10 @@ mg::Result<void> GateService::start() {
 
 // A player's message goes to the game, and its answer back. An error closes the client.
 mg::Task<mg::Result<void>> GateService::forward(Client& client, const mg::agent::Packet& in, mg::agent::Reply& out) {
-  auto call = protocol_.make_call<game::InForwardProtocol, game::OutForwardProtocol>();
-  call.request().set_cmd(in.head.cmd);
-  call.request().mutable_data()->assign(mg::as_text(in.payload));
   mg::rpc::Context context(client.meta_here());
   context.set_ordered();
-  auto sent = call.send(context);
-  return mg::then(std::move(sent), [call = std::move(call), &out](mg::Result<void> done) mutable {
-    if (!done) return done;
-    out.code = call.reply().code();
-    out.data.swap(*call.reply().mutable_data());
-    return done;
-  });
+  return protocol_.forward<game::InForwardProtocol, game::OutForwardProtocol>(
+      context, {in.head.cmd, mg::as_text(in.payload)}, out.code, out.data);
 }
 
 mg::Task<void> GateService::offline(ClientPtr client) {

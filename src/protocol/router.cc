@@ -232,12 +232,14 @@ Result<void> Router::read(MessagePair& pair, std::string_view body) const {
                 options_.max_body_bytes);
   }
   pair.passed_bytes = body.size();
-  const int size = static_cast<int>(body.size());
   bool good = false;
   if (options_.max_nesting == kProtobufNesting) [[likely]] {
-    good = pair.request->ParseFromArray(body.data(), size);
+    // Messages of the pool are empty: nothing has to be cleared.
+    good = pair.request->ParseFrom<google::protobuf::MessageLite::kMerge>(
+        google::protobuf::StringPiece(body.data(), body.size()));
   } else {
-    google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(body.data()), size);
+    google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(body.data()),
+                                              static_cast<int>(body.size()));
     in.SetRecursionLimit(options_.max_nesting);
     good = pair.request->ParseFromCodedStream(&in) && in.ConsumedEntireMessage();
   }

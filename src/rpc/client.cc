@@ -169,6 +169,7 @@ class Method::State {
 
   // `context` is the callee's to complete.
   Task<Result<void>> start(const Choice& choice, Context& context, const Messages& messages);
+  Task<Result<void>> forward(Context& context, ForwardCall call);
   ExchangePtr lease(const MessageLite& request, const MessageLite& reply);
   Task<Result<std::unique_ptr<CallerStreamEnd>>> open_stream(OwnChoice choice, Context context);
 
@@ -187,6 +188,7 @@ class Method::State {
   }
   // Whether the loop's nodes are those of the resolver.
   bool known(const Slot& slot) const { return slot.set && slot.version == version_.load(std::memory_order_acquire); }
+  Task<Result<void>> start_here(Slot& slot, const Choice& choice, Context& context, const Messages& messages);
   Task<Result<void>> attempt(Slot& slot, const Choice& choice, const Context& context, const Messages& messages);
   Task<Result<void>> learn_and_send(Slot& slot, const Choice& choice, const Context& context, const Messages& messages);
   std::unexpected<Error> outside() const;
@@ -249,26 +251,43 @@ ExchangePtr Method::State::lease(const MessageLite& request, const MessageLite& 
   return slot->pool->take();
 }
 
-// The path of every message. What is rare is in functions of its own.
 Task<Result<void>> Method::State::start(const Choice& choice, Context& context, const Messages& messages) {
   // Leased messages come from the slot.
   Slot* const slot = messages.exchange ? static_cast<Slot*>(messages.exchange->owner()) : here();
   if (!slot) [[unlikely]] {
     return outside();
   }
-  const Clock::TimePoint now = slot->own->loop->now();
+  return start_here(*slot, choice, context, messages);
+}
+
+Task<Result<void>> Method::State::forward(Context& context, ForwardCall call) {
+  Slot* const slot = here();
+  if (!slot) [[unlikely]] {
+    return outside();
+  }
+  if (!slot->pool) [[unlikely]] {
+    slot->pool.emplace(call.messages->request(), call.messages->reply(), slot);
+  }
+  call.pool = &*slot->pool;
+  return start_here(*slot, {}, context, {.forward = call});
+}
+
+// The path of every message. What is rare is in functions of its own.
+Task<Result<void>> Method::State::start_here(Slot& slot, const Choice& choice, Context& context,
+                                             const Messages& messages) {
+  const Clock::TimePoint now = slot.own->loop->now();
   if (context.deadline().is_never()) {
     context.set_deadline(Deadline::after(now, client_.options().timeout));
   } else if (context.deadline().expired(now)) [[unlikely]] {
     return std::unexpected(deadline_exceeded());
   }
   if (client_.options().retries != 0) [[unlikely]] {
-    return attempt_repeatedly(*slot, OwnChoice(choice), context, messages);
+    return attempt_repeatedly(slot, OwnChoice(choice), context, messages);
   }
-  if (!known(*slot)) [[unlikely]] {
-    return learn_and_send(*slot, choice, context, messages);
+  if (!known(slot)) [[unlikely]] {
+    return learn_and_send(slot, choice, context, messages);
   }
-  return send(*slot, choice, context, messages);
+  return send(slot, choice, context, messages);
 }
 
 std::unexpected<Error> Method::State::outside() const {
@@ -320,7 +339,7 @@ Task<Result<void>> Method::State::attempt_repeatedly(Slot& slot, OwnChoice choic
     if (context.deadline().remaining(loop.now()) <= pause) co_return done;
     --budget;
     co_await loop.sleep_for(pause);
-    messages.reply->Clear();
+    if (messages.reply) messages.reply->Clear();
   }
 }
 
@@ -571,7 +590,8 @@ Task<Result<void>> Client::call(const Target& target, std::string_view endpoint,
     at = own->methods.emplace(own->key, method).first;
   }
   Context seen = context;
-  return at->second->start({target.node, target.filter ? &target.filter : nullptr}, seen, {&request, &reply});
+  return at->second->start({target.node, target.filter ? &target.filter : nullptr}, seen,
+                           {.request = &request, .reply = &reply});
 }
 
 Task<Result<std::unique_ptr<CallerStreamEnd>>> Client::open_stream(const Target& target, std::string_view endpoint,
@@ -586,6 +606,10 @@ Task<Result<std::unique_ptr<CallerStreamEnd>>> Client::open_stream(const Target&
 
 Task<Result<void>> Method::start(std::string_view uuid, Context& context, const Messages& messages) const {
   return state_->start({uuid, nullptr}, context, messages);
+}
+
+Task<Result<void>> Method::forward(Context& context, const ForwardCall& call) const {
+  return state_->forward(context, call);
 }
 
 ExchangePtr Method::lease(const MessageLite& request, const MessageLite& reply) const {

@@ -17,4 +17,15 @@ std::string_view Node::get(std::string_view key) const {
   return {};
 }
 
+Task<Result<void>> call_with_messages(Route& route, const Context& context, const ForwardCall& forward) {
+  ExchangePtr exchange = forward.pool->take();
+  forward.messages->fill(exchange->request(), forward.in);
+  Task<Result<void>> called =
+      route.call(context, {.request = &exchange->request(), .reply = &exchange->reply(), .exchange = exchange.get()});
+  return then(std::move(called), [exchange = std::move(exchange), forward](Result<void> done) {
+    if (done) forward.messages->take(exchange->reply(), *forward.code, *forward.data);
+    return done;
+  });
+}
+
 }  // namespace mg::rpc

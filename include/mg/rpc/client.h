@@ -107,12 +107,19 @@ class Method {
   explicit operator bool() const { return state_ != nullptr; }
 
   Task<Result<void>> call(Context context, const MessageLite& request, MessageLite& reply) const {
-    return start({}, context, {&request, &reply});
+    return start({}, context, {.request = &request, .reply = &reply});
   }
   // To the node with this UUID.
   Task<Result<void>> call_node(std::string_view uuid, Context context, const MessageLite& request,
                                MessageLite& reply) const {
-    return start(uuid, context, {&request, &reply});
+    return start(uuid, context, {.request = &request, .reply = &reply});
+  }
+
+  // A message that is handed on unread: `in` goes there, `code` and `data` come back, on success only.
+  // Lifetime: of `in.data`, `code` and `data` until the Task is done or destroyed.
+  template <ForwardRequest In, ForwardReplyMessage Out>
+  Task<Result<void>> forward(Context context, const Forwarded& in, std::uint32_t& code, std::string& data) const {
+    return forward(context, {in, &code, &data, &kForwardMessages<In, Out>});
   }
 
   // A call with messages of the loop's pool: the way without allocation, and without a copy in one process.
@@ -127,6 +134,7 @@ class Method {
   friend class Call;
   explicit Method(State* state) : state_(state) {}
   Task<Result<void>> start(std::string_view uuid, Context& context, const Messages& messages) const;
+  Task<Result<void>> forward(Context& context, const ForwardCall& call) const;
   ExchangePtr lease(const MessageLite& request, const MessageLite& reply) const;
 
   State* state_ = nullptr;
@@ -148,7 +156,9 @@ class Call {
  private:
   friend class Method;
   Call(Method method, ExchangePtr exchange) : method_(method), exchange_(std::move(exchange)) {}
-  Messages messages() { return {&exchange_->request(), &exchange_->reply(), exchange_.get()}; }
+  Messages messages() {
+    return {.request = &exchange_->request(), .reply = &exchange_->reply(), .exchange = exchange_.get()};
+  }
 
   Method method_;
   ExchangePtr exchange_;

@@ -20,6 +20,7 @@
 #include "mg/base/error.h"
 #include "mg/rpc/context.h"
 #include "mg/rpc/errors.h"
+#include "mg/rpc/forward.h"
 #include "mg/rpc/stream.h"
 #include "mg/runtime/task.h"
 
@@ -40,6 +41,8 @@ struct Handler {
   // Requires: messages of the types above. Lifetime: context and messages until the Task is done. May throw.
   Task<Result<void>> (*invoke)(void* target, const Context&, const MessageLite& request, MessageLite& reply);
   Result<void> (*invoke_immediate)(void* target, const Context&, const MessageLite& request, MessageLite& reply);
+  // Of a forward_handler(); null of others.
+  Task<Result<void>> (*forward)(void* target, const Context&, const Forwarded&, ForwardReply&) = nullptr;
   void (*copy_request)(const MessageLite& from, MessageLite& to);
   void (*swap_reply)(MessageLite& one, MessageLite& other);
   // Of a handler of streams; null of others. For it `invoke` only says that it must be opened as a stream.
@@ -122,6 +125,11 @@ class Handlers {
                                     MessageLite& reply) -> Result<void> {
         return std::invoke(*static_cast<Fn*>(target), context, static_cast<const Req&>(request),
                            static_cast<Rsp&>(reply));
+      };
+    }
+    if constexpr (requires(Fn& f, const Context& c, ForwardReply& reply) { f.forward(c, Forwarded(), reply); }) {
+      handler.forward = [](void* target, const Context& context, const Forwarded& in, ForwardReply& out) {
+        return static_cast<Fn*>(target)->forward(context, in, out);
       };
     }
     handler.copy_request = [](const MessageLite& from, MessageLite& to) {

@@ -20,6 +20,7 @@
 #include "mg/rpc/context.h"
 #include "mg/rpc/errors.h"
 #include "mg/rpc/exchange.h"
+#include "mg/rpc/forward.h"
 #include "mg/rpc/handlers.h"
 #include "mg/rpc/stream.h"
 #include "mg/runtime/loop.h"
@@ -54,9 +55,10 @@ class Resolver {
 // The messages of one call. Lifetime: of `request` and `reply` until the call's Task is done or destroyed; whoever
 // needs them longer keeps `exchange`, which owns both, or works on copies when there is none.
 struct Messages {
-  const MessageLite* request;
-  MessageLite* reply;
+  const MessageLite* request = nullptr;  // Both null for a forwarded message: a transport that has no shorter way for
+  MessageLite* reply = nullptr;          // it makes them by call_with_messages().
   Exchange* exchange = nullptr;
+  ForwardCall forward = {};
 };
 
 inline constexpr std::int32_t kNoStreams = 501;  // Error code of Route::open_stream().
@@ -77,6 +79,9 @@ class Route {
     return fail(kNoStreams, "streams are not carried by this transport");
   }
 };
+
+// `forward`, as a call of messages over `route`. Errors, Lifetime, Cancellation: as Route::call.
+Task<Result<void>> call_with_messages(Route& route, const Context& context, const ForwardCall& forward);
 
 // Told of each request that was served. Threads: callback, on the loop that served it; be quick.
 struct Request {

@@ -467,6 +467,7 @@ class GrpcRoute final : public Route {
   explicit GrpcRoute(WayPtr way) : way_(std::move(way)) {}
 
   Task<Result<void>> call(const Context& context, const Messages& messages) override {
+    if (messages.forward.messages) return call_with_messages(*this, context, messages.forward);
     if (context.ordered()) {
       if (const std::string_view client = context.meta().get(meta_key::kClientId); !client.empty()) {
         return call_in_turn(way_, context, messages, fmt::format("{} {}", way_->node_id, client));

@@ -1,4 +1,5 @@
 // Calls of many messages over gRPC.
+#include "rpc/forward_contract.h"
 #include "rpc/stream_contract.h"
 
 #include <string>
@@ -67,6 +68,8 @@ TEST_F(GrpcStream, DebugLogTellsTheLines) {
 
 }  // namespace
 
+INSTANTIATE_TEST_SUITE_P(Grpc, ForwardContract, ::testing::Values(RpcBackend{"Loopback", transports}),
+                         rpc_backend_name);
 INSTANTIATE_TEST_SUITE_P(Grpc, StreamContract, ::testing::Values(RpcBackend{"Loopback", transports}), rpc_backend_name);
 
 }  // namespace mg::rpc

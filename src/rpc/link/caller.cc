@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "mg/base/random.h"
+#include "rpc/forward_wire.h"
 #include "runtime/connecting.h"
 
 namespace mg::rpc::link {
@@ -113,9 +114,9 @@ Task<Result<void>> Caller::call(Way& way, const Context& context, const Messages
     return call_later(way, context, messages);
   }
   Pending* const pending = take_pending();
-  pending->reply = messages.reply;
+  pending->messages = messages;
   pending->deadline = context.deadline().time();
-  if (const auto error = send(*pending, way, context.meta(), *messages.request)) [[unlikely]] {
+  if (const auto error = send(*pending, way, context.meta())) [[unlikely]] {
     give_up(*pending);
     return std::unexpected(*error);
   }
@@ -135,9 +136,8 @@ Task<Result<void>> Caller::call_later(Way& way, const Context& context, const Me
     if (const auto error = connect()) return std::unexpected(*error);
   }
   Pending* const pending = take_pending();
-  pending->reply = messages.reply;
+  pending->messages = messages;
   pending->deadline = context.deadline().time();
-  pending->request = messages.request;
   pending->way = &way;
   pending->meta = context.meta();
   queue_.push(*pending);
@@ -154,8 +154,10 @@ Task<Result<void>> Caller::wait(Ticket ticket) {
 }
 
 // Writes the call's frames. Returns why it cannot be sent; nothing is written then.
-std::unique_ptr<Error> Caller::send(Pending& pending, Way& way, const Meta& meta, const MessageLite& request) {
-  const std::size_t size = request.ByteSizeLong();
+std::unique_ptr<Error> Caller::send(Pending& pending, Way& way, const Meta& meta) {
+  const MessageLite* const request = pending.messages.request;
+  const Forwarded& in = pending.messages.forward.in;  // Unless there is a message.
+  const std::size_t size = request ? request->ByteSizeLong() : forward_size({in.cmd, in.data});
   if (size > max_message_) [[unlikely]] {
     return std::make_unique<Error>(error_of(
         code::kInvalid, fmt::format("node {}: the request has {} octets, more than the {} it takes; it did not run",
@@ -191,7 +193,12 @@ std::unique_ptr<Error> Caller::send(Pending& pending, Way& way, const Meta& meta
   put(at + kHeadSize, call);
   put(at + kHeadSize + 4, metadata.number);
   put(at + kHeadSize + 8, link_time(pending.deadline));
-  request.SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(at + kHeadSize + kCallFields));
+  std::byte* const body = at + kHeadSize + kCallFields;
+  if (request) {
+    request->SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(body));
+  } else {
+    write_forward(body, {in.cmd, in.data});
+  }
   commit(frame);
   return nullptr;
 }
@@ -264,7 +271,7 @@ void Caller::send_queued() {
   while (queue_.first && state_ == State::kReady && is_open() && has_room() && !output_full()) {
     Pending& pending = *queue_.pop();
     const Meta meta = std::move(pending.meta);
-    if (auto error = send(pending, *pending.way, meta, *pending.request)) settle(pending, std::move(error));
+    if (auto error = send(pending, *pending.way, meta)) settle(pending, std::move(error));
   }
 }
 
@@ -378,6 +385,22 @@ Caller::Pending* Caller::answered(std::uint32_t call) {
   return std::exchange(calls_[call], nullptr);
 }
 
+// False when the octets are no reply of the expected type.
+bool Caller::take_reply(const Messages& messages, std::string_view octets) {
+  const int size = static_cast<int>(octets.size());
+  const ForwardCall& forward = messages.forward;
+  if (!forward.messages) return messages.reply->ParsePartialFromArray(octets.data(), size);
+  if (const auto seen = read_forward(octets)) [[likely]] {
+    *forward.code = seen->number;
+    forward.data->assign(seen->data);
+    return true;
+  }
+  const std::unique_ptr<MessageLite> reply(forward.messages->reply().New());
+  if (!reply->ParsePartialFromArray(octets.data(), size)) return false;
+  forward.messages->take(*reply, *forward.code, *forward.data);
+  return true;
+}
+
 void Caller::on_reply(const Head& head, const std::byte* body) {
   if (head.size < kReplyFields || head.flags != 0 || head.number != 0) [[unlikely]] {
     return cut("a bad REPLY");
@@ -389,9 +412,8 @@ void Caller::on_reply(const Head& head, const std::byte* body) {
   if (pending == nobody()) [[unlikely]] {
     return maybe_drained();
   }
-  const bool parsed =
-      pending->reply->ParsePartialFromArray(body + kReplyFields, static_cast<int>(head.size - kReplyFields));
-  if (parsed) [[likely]] {
+  if (take_reply(pending->messages, {reinterpret_cast<const char*>(body) + kReplyFields, head.size - kReplyFields}))
+      [[likely]] {
     pending->done = true;
     if (pending->waiter) std::exchange(pending->waiter, {}).resume();
   } else {

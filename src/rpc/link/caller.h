@@ -67,11 +67,10 @@ class Caller final : public Connection, private IoHandler {
     std::uint32_t call = kNotSent;  // Its number, while calls_ has it.
     bool done = false;
     std::coroutine_handle<> waiter{};
-    MessageLite* reply = nullptr;
+    Messages messages;  // The request only until it is sent.
     TimePoint deadline{};
     std::unique_ptr<Error> error;
     // While it waits to be sent:
-    const MessageLite* request = nullptr;
     Way* way = nullptr;
     Meta meta;
     List* list = nullptr;  // Of those that wait to be sent, or to be told of their end.
@@ -91,7 +90,7 @@ class Caller final : public Connection, private IoHandler {
   bool has_room() const { return !free_calls_.empty() || calls_.size() < max_calls_; }
   Task<Result<void>> call_later(Way& way, const Context& context, const Messages& messages);
   static Task<Result<void>> wait(Ticket ticket);
-  std::unique_ptr<Error> send(Pending& pending, Way& way, const Meta& meta, const MessageLite& request);
+  std::unique_ptr<Error> send(Pending& pending, Way& way, const Meta& meta);
   void name(Way& way);
   std::uint32_t link_time(TimePoint when) const;
 
@@ -125,6 +124,7 @@ class Caller final : public Connection, private IoHandler {
   std::size_t most(const Head& head) const;
   bool on_frame(const Head& head, const std::byte* body);
   void on_reply(const Head& head, const std::byte* body);
+  static bool take_reply(const Messages& messages, std::string_view octets);
   void on_failure(const Head& head, Bytes body);
   void on_handshake(const Head& head, Bytes body);
   void on_welcome(const Head& head, Bytes body);

@@ -1,4 +1,5 @@
 #include "mg/rpc/link/link.h"
+#include "rpc/forward_contract.h"
 #include "rpc/rpc_contract.h"
 
 namespace mg::rpc {
@@ -13,6 +14,7 @@ RpcBackend link_backend(std::string name, std::string secret) {
           }};
 }
 
+INSTANTIATE_TEST_SUITE_P(Link, ForwardContract, ::testing::Values(link_backend("Plain", "")), rpc_backend_name);
 INSTANTIATE_TEST_SUITE_P(Link, RpcContract,
                          ::testing::Values(link_backend("Plain", ""), link_backend("Secret", "a secret of all nodes")),
                          rpc_backend_name);

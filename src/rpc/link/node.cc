@@ -8,6 +8,7 @@
 
 #include "mg/base/log.h"
 #include "mg/base/random.h"
+#include "rpc/forward_wire.h"
 #include "rpc/link/advertise.h"
 
 namespace mg::rpc::link {
@@ -196,8 +197,13 @@ void Running::recycle(Running* running) {
     delete running;
     return;
   }
-  running->request->Clear();
-  running->reply->Clear();
+  if (!running->forwarded) {
+    running->request->Clear();
+    running->reply->Clear();
+  }
+  running->forwarded = false;
+  running->answer.code = 0;
+  running->answer.data.clear();
   running->call = kNobody;
   running->next = std::exchange(pool.free, running);
   ++pool.free_count;
@@ -446,16 +452,20 @@ void Accepted::on_call(const Head& head, const std::byte* body) {
   running->octets = head.size;
   running->context =
       Context(running->meta, Deadline(zero_ + std::chrono::milliseconds(now_ms + left)), method.caller, peer_);
-  if (!running->request->ParsePartialFromArray(body + kCallFields, static_cast<int>(head.size - kCallFields)))
-      [[unlikely]] {
+  const std::string_view octets(reinterpret_cast<const char*>(body) + kCallFields, head.size - kCallFields);
+  std::optional<ForwardOctets> forwarded;
+  if (method.handler->forward && (forwarded = read_forward(octets))) [[likely]] {
+    running->forwarded = true;
+  } else if (!running->request->ParsePartialFromArray(octets.data(), static_cast<int>(octets.size()))) [[unlikely]] {
     return send_failure(
         call, client_error(code::kServer, "grpc: failed to unmarshal the received message unexpected EOF"), false);
   }
   if (node_->observer) running->started = loop_.clock().now();
-  run(method, running);
+  run(method, running, forwarded ? Forwarded{forwarded->number, forwarded->data} : Forwarded());
 }
 
-void Accepted::run(Method& method, LoopPtr<Running> running) {
+// `in`: what came, when the call is handed on unread.
+void Accepted::run(Method& method, LoopPtr<Running> running, const Forwarded& in) {
   const Handler& handler = *method.handler;
   try {
     if (handler.immediate) {
@@ -464,7 +474,8 @@ void Accepted::run(Method& method, LoopPtr<Running> running) {
       return;
     }
     Task<Result<void>> task =
-        handler.invoke(handler.target.get(), running->context, *running->request, *running->reply);
+        running->forwarded ? handler.forward(handler.target.get(), running->context, in, running->answer)
+                           : handler.invoke(handler.target.get(), running->context, *running->request, *running->reply);
     task.start();
     if (task.ready()) [[likely]] {
       settle(*running, task.take());
@@ -520,7 +531,8 @@ void Accepted::settle(Running& running, Result<void> result) {
 }
 
 void Accepted::send_reply(Running& running) {
-  const std::size_t size = running.reply->ByteSizeLong();
+  const ForwardOctets answer{running.answer.code, running.answer.data};
+  const std::size_t size = running.forwarded ? forward_size(answer) : running.reply->ByteSizeLong();
   running.octets += size;
   if (size > max_reply_) [[unlikely]] {
     return send_failure(
@@ -533,7 +545,12 @@ void Accepted::send_reply(Running& running) {
   std::byte* const at_end = reserve(frame);
   write_head(at_end, {static_cast<std::uint32_t>(kReplyFields + size), Type::kReply, 0, 0});
   put(at_end + kHeadSize, running.call);
-  running.reply->SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(at_end + kHeadSize + kReplyFields));
+  std::byte* const to = at_end + kHeadSize + kReplyFields;
+  if (running.forwarded) {
+    write_forward(to, answer);
+  } else {
+    running.reply->SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(to));
+  }
   commit(frame);
 }
 

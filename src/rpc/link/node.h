@@ -104,6 +104,8 @@ struct Running : Counted {
   AgentMeta meta;  // Kept between calls: often the next one is of the same player, and then need not copy it.
   std::unique_ptr<MessageLite> request;
   std::unique_ptr<MessageLite> reply;
+  bool forwarded = false;  // The message is handed on unread; instead of the two above there is:
+  ForwardReply answer;
   LoopPtr<Accepted> link;
   Pool* pool = nullptr;
   Context context;
@@ -149,7 +151,7 @@ class Accepted final : public Connection {
   void on_method(const Head& head, Bytes body);
   void on_call(const Head& head, const std::byte* body);
   void on_cancel(std::uint32_t call);
-  void run(Method& method, LoopPtr<Running> running);
+  void run(Method& method, LoopPtr<Running> running, const Forwarded& in);
   static Detached drive(LoopPtr<Running> running, Task<Result<void>> task);
   static void settle(Running& running, Result<void> result);
   void send_reply(Running& running);

@@ -17,6 +17,7 @@ namespace mg::rpc {
 namespace {
 
 constexpr std::string_view kHere = "local";
+constexpr std::size_t kKeepOctets = 64 * 1024;              // Of a forwarded message's answer: more room is given back.
 constexpr auto kLongStream = std::chrono::hours(24 * 365);  // Of a stream without a deadline: a handler's is a time.
 
 bool copy_encoded(const MessageLite& from, MessageLite& to) {
@@ -101,7 +102,9 @@ struct Running : Counted {
   // Between two calls it keeps the metadata: often the next call comes from the same player, and then need not copy it.
   AgentMeta meta;
   WayPtr way;
-  ExchangePtr exchange;
+  ExchangePtr exchange;  // Or, of a forwarded message:
+  std::string body;      // A copy, where messages are to be serialised.
+  ForwardReply answer;
   Context context;
   Clock::TimePoint started{};
   std::unique_ptr<Error> error;  // Of the handler, once it is done.
@@ -128,6 +131,10 @@ struct Running : Counted {
     const WayPtr way = std::move(running->way);
     if (way->free_count >= Way::kKeep || !mg::detail::pooling()) return delete running;
     running->exchange = {};
+    if (running->answer.data.capacity() > kKeepOctets) [[unlikely]]
+      running->answer.data = {};
+    running->answer.data.clear();
+    running->answer.code = 0;
     running->error.reset();
     running->done = false;
     running->next = std::exchange(way->free, running);
@@ -169,6 +176,10 @@ class LocalRoute final : public Route {
     if (way_->unknown) [[unlikely]] {
       return std::unexpected(*way_->unknown);
     }
+    if (messages.forward.messages) {
+      return way_->handler->forward ? call_forward(context, messages.forward)
+                                    : call_with_messages(*this, context, messages.forward);
+    }
     if (way_->direct && same_types(messages)) return call_direct(context, messages);
     return call_running(context, messages);
   }
@@ -201,12 +212,21 @@ class LocalRoute final : public Route {
 
   Task<Result<void>> call_direct(const Context& context, const Messages& messages);
   Task<Result<void>> call_running(const Context& context, const Messages& messages);
+  Task<Result<void>> call_forward(const Context& context, const ForwardCall& call);
+  // Where the handler's reply has to be taken to.
+  struct Destination {
+    MessageLite* reply = nullptr;  // Nowhere when null: it is the caller's own.
+    bool encoded = false;
+    const ForwardCall* forward = nullptr;
+  };
+  template <class Start>
+  Task<Result<void>> run(RunningPtr running, const Destination& to, Start start);
   static Detached drive(RunningPtr running, Task<Result<void>> task);
   static Detached run_stream(std::shared_ptr<LocalStream> stream, WayPtr way, AgentMeta meta, Deadline deadline,
                              InFlight::Token token);
-  static Task<Result<void>> wait(RunningPtr running, MessageLite* reply, bool encoded);
+  static Task<Result<void>> wait(RunningPtr running, MessageLite* reply, bool encoded, ForwardCall forward);
   static void settle(Running& running, Result<void> result);
-  static Result<void> deliver(Running& running, MessageLite* reply, bool encoded);
+  static Result<void> deliver(Running& running, const Destination& to);
 
   const WayPtr way_;
 };
@@ -244,14 +264,17 @@ void LocalRoute::settle(Running& running, Result<void> result) {
 }
 
 // Gives the caller the outcome, and the reply where the handler worked on another message than the caller's.
-Result<void> LocalRoute::deliver(Running& running, MessageLite* reply, bool encoded) {
+Result<void> LocalRoute::deliver(Running& running, const Destination& to) {
   if (running.error) [[unlikely]] {
     return std::unexpected(std::move(*running.error));
   }
-  if (reply) {
-    if (!encoded) {
-      running.way->handler->swap_reply(running.exchange->reply(), *reply);
-    } else if (!copy_encoded(running.exchange->reply(), *reply)) {
+  if (to.forward) {
+    *to.forward->code = running.answer.code;
+    to.forward->data->swap(running.answer.data);
+  } else if (to.reply) {
+    if (!to.encoded) {
+      running.way->handler->swap_reply(running.exchange->reply(), *to.reply);
+    } else if (!copy_encoded(running.exchange->reply(), *to.reply)) {
       return std::unexpected(cannot_decode());
     }
   }
@@ -262,26 +285,50 @@ Task<Result<void>> LocalRoute::call_running(const Context& context, const Messag
   Way& way = *way_;
   const bool encoded = way.serialise || !same_types(messages);
   RunningPtr running = Running::take(way_, context);
-  MessageLite* reply = nullptr;  // Where it has to be taken to.
+  Destination to;
   if (!encoded && messages.exchange) {
     running->exchange = ExchangePtr(messages.exchange);
   } else {
     running->exchange = way.pool->take();
-    reply = messages.reply;
+    to = {.reply = messages.reply, .encoded = encoded};
     if (!encoded) {
       way.handler->copy_request(*messages.request, running->exchange->request());
     } else if (!copy_encoded(*messages.request, running->exchange->request())) {
       return std::unexpected(cannot_decode());
     }
   }
-  if (way.endpoint->observer) running->started = way.loop.clock().now();
+  return run(std::move(running), to, [](const Handler& handler, Running& call) {
+    return handler.invoke(handler.target.get(), call.context, call.exchange->request(), call.exchange->reply());
+  });
+}
 
-  // From here on `way` may be kept by `running` alone.
+// A message that is handed on unread.
+Task<Result<void>> LocalRoute::call_forward(const Context& context, const ForwardCall& call) {
+  RunningPtr running = Running::take(way_, context);
+  Forwarded in = call.in;
+  if (way_->serialise) {
+    running->body.assign(in.data);
+    in.data = running->body;
+  }
+  return run(std::move(running), {.forward = &call}, [&in](const Handler& handler, Running& it) {
+    return handler.forward(handler.target.get(), it.context, in, it.answer);
+  });
+}
+
+// Runs the handler up to its end or its first suspension. The route may be gone after that: `running` keeps its way.
+template <class Start>
+[[gnu::always_inline]] inline Task<Result<void>> LocalRoute::run(RunningPtr running, const Destination& to,
+                                                                 Start start) {
+  Way& way = *running->way;
+  if (way.endpoint->observer) running->started = way.loop.clock().now();
   try {
-    Task<Result<void>> task = way.handler->invoke(way.handler->target.get(), running->context,
-                                                  running->exchange->request(), running->exchange->reply());
+    Task<Result<void>> task = start(*way.handler, *running);
     task.start();
-    if (task.succeeded() && !reply && !way.endpoint->observer) [[likely]] {
+    if (task.succeeded() && !to.reply && !way.endpoint->observer) [[likely]] {
+      if (to.forward) {
+        *to.forward->code = running->answer.code;
+        to.forward->data->swap(running->answer.data);
+      }
       return Result<void>();
     }
     if (task.ready()) [[likely]] {
@@ -292,10 +339,10 @@ Task<Result<void>> LocalRoute::call_running(const Context& context, const Messag
   } catch (...) {
     settle(*running, std::unexpected(panic_error(std::current_exception())));
   }
-  if (running->done) return deliver(*running, reply, encoded);
+  if (running->done) return deliver(*running, to);
   // Never refused: whether it is closed was asked above, and only this loop closes it.
   if (auto token = way.own->calls.enter()) running->token = std::move(*token);
-  return wait(std::move(running), reply, encoded);
+  return wait(std::move(running), to.reply, to.encoded, to.forward ? *to.forward : ForwardCall());
 }
 
 // Runs the handler's coroutine to its end, whoever still waits.
@@ -337,7 +384,7 @@ Detached LocalRoute::run_stream(std::shared_ptr<LocalStream> stream, WayPtr way,
   stream->end(std::move(result));
 }
 
-Task<Result<void>> LocalRoute::wait(RunningPtr running, MessageLite* reply, bool encoded) {
+Task<Result<void>> LocalRoute::wait(RunningPtr running, MessageLite* reply, bool encoded, ForwardCall forward) {
   struct UntilDone {
     Running& running;
     ~UntilDone() {  // Also when the caller goes away.
@@ -356,7 +403,7 @@ Task<Result<void>> LocalRoute::wait(RunningPtr running, MessageLite* reply, bool
     co_await until_done;
   }
   if (!running->done) co_return std::unexpected(deadline_exceeded());
-  co_return deliver(*running, reply, encoded);
+  co_return deliver(*running, {reply, encoded, forward.messages ? &forward : nullptr});
 }
 
 // ---- serving ----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "mg/runtime/runtime.h"
+#include "rpc/forward_contract.h"
 #include "rpc/rpc_contract.h"
 #include "rpc/stream_contract.h"
 
@@ -17,6 +18,8 @@ RpcBackend local(std::string name, bool serialise) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Local, StreamContract, ::testing::Values(local("Plain", false)), rpc_backend_name);
+INSTANTIATE_TEST_SUITE_P(Local, ForwardContract, ::testing::Values(local("Direct", false), local("Serialised", true)),
+                         rpc_backend_name);
 INSTANTIATE_TEST_SUITE_P(Local, RpcContract, ::testing::Values(local("Direct", false), local("Serialised", true)),
                          rpc_backend_name);
 
