@@ -214,6 +214,7 @@ double add_exact(double a, double b) {
 }
 
 double add_rare(double a, double b) {
+  if (a == -b) return a + b;
   const double sum = a + b;
   const bool whole_a = nearest_whole(a) == a && std::abs(a) < 0x1p51;
   const bool whole_b = nearest_whole(b) == b && std::abs(b) < 0x1p51;

@@ -9,7 +9,10 @@
 // multiply-add or the C library.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 
@@ -25,37 +28,93 @@ double divide_rare(double a, double b);
 // The plain definition by whole numbers of 1,300 bits: what the others must agree with.
 double add_exact(double a, double b);
 
-inline constexpr double kWholeMagic =
-    0x1.8p52;  // x + kWholeMagic - kWholeMagic is x rounded to an integer, |x| < 2^51.
+inline constexpr double kWholeMagic = 0x1.8p52;
+// x rounded to an integer. Requires: |x| < 2^51.
 inline double nearest_whole(double x) {
   return (x + kWholeMagic) - kWholeMagic;
 }
 
-// The double nearest to n / 1000, for whole |n| < 2^36: 1/1000 in two parts, of which the first has 17 bits, so that
-// its product is exact; the sum's error of 2^-69 is far less than the 2^-61 that n/1000 keeps from any midpoint.
-inline double thousandths(double n) {
-  constexpr double kHigh = 0x1.0624p-10;
-  constexpr double kLow = 0x1.ba5e353f7ced9p-27;
-  return n * kHigh + n * kLow;
+// Whether x is a multiple of 1/8 below 2^39: then its text has at most 15 digits and is x exactly, and so is any sum.
+inline bool is_plain(double x) {
+  constexpr double kEighths = 0x1.8p49;
+  return std::abs(x) < 0x1p39 && (x + kEighths) - kEighths == x;
 }
 
-inline bool is_thousandths(double x) {
-  return thousandths(nearest_whole(x * 1000)) == x;
+// How to find the text of a double in [2^e, 2^(e+1)). With k so that an ulp is 0.1 to 1 of 10^-k, the text is the
+// nearest multiple of 10^-k if that is less than half an ulp away, else that of 10^-(k+1).
+struct TextScale {
+  std::uint64_t factor = 0;  // Times the mantissa, of 64 bits: the number in 10^-k, modulo 1, in 2^-64.
+  std::uint64_t half = 0;    // Half an ulp, in the same unit.
+  double by_short = 0;       // That unit, and a tenth of it, negative.
+  double by_long = 0;
+};
+inline constexpr int kLeastTextExponent = -22;  // 5^k takes 53 bits there; smaller powers of two need 17 digits.
+inline constexpr int kMostTextExponent = 51;
+inline constexpr auto kTextScales = [] {
+  std::array<TextScale, kMostTextExponent - kLeastTextExponent + 1> out{};
+  for (int exponent = kLeastTextExponent; exponent <= kMostTextExponent; ++exponent) {
+    const int shift = 52 - exponent;  // An ulp is 2^-shift.
+    double ulps = 1;                  // To one.
+    for (int i = 0; i < shift; ++i) ulps *= 2;
+    int k = 0;
+    double tens = 1;  // Exact up to 10^22.
+    std::uint64_t fives = 1;
+    for (; tens * 10 <= ulps; ++k) {
+      tens *= 10;
+      fives *= 5;
+    }
+    TextScale& scale = out[static_cast<std::size_t>(exponent - kLeastTextExponent)];
+    scale.factor = fives << (k + 53 - shift);  // 10^k * 2^(53 - shift), a whole number.
+    scale.half = scale.factor << 10;
+    scale.by_short = -0x1p-64 / tens;
+    scale.by_long = -0x1p-64 / 10 / tens;
+  }
+  return out;
+}();
+
+// By how much the shortest text that reads back as x is more than x. Returns whether it is known.
+inline bool text_rest(double x, double& rest) {
+  const auto bits = std::bit_cast<std::uint64_t>(x);
+  const std::uint64_t index = (bits >> 52 & 0x7ff) - static_cast<std::uint64_t>(1023 + kLeastTextExponent);
+  if (index >= kTextScales.size()) [[unlikely]]
+    return false;
+  const TextScale& scale = kTextScales[index];
+  const std::uint64_t over = (bits << 11 | std::uint64_t{1} << 63) * scale.factor;  // Modulo 1: signed, to the nearest.
+  const bool is_short = over + scale.half < 2 * scale.half;
+  const auto chosen = static_cast<std::int64_t>(is_short ? over : over * 10);
+  const double size = static_cast<double>(chosen) * (is_short ? scale.by_short : scale.by_long);
+  rest = std::bit_cast<double>(std::bit_cast<std::uint64_t>(size) ^ (bits & std::uint64_t{1} << 63));
+  return chosen != std::numeric_limits<std::int64_t>::min();  // Halfway between two texts.
+}
+
+// What add() says of operands that are not both plain, by the rests of their texts.
+struct Sum {
+  double value;  // a + b as doubles add.
+  double low;    // The sum of the texts, after all roundings, is from low ...
+  double high;   // ... to high.
+};
+inline Sum sum_of_texts(double a, double b, bool a_plain, bool b_plain) {
+  const double sum = a + b;
+  double rest_a = 0;
+  double rest_b = 0;
+  if ((!a_plain && !text_rest(a, rest_a)) || (!b_plain && !text_rest(b, rest_b))) [[unlikely]] {
+    return {sum, 0, 1};
+  }
+  // sum + error is a + b exactly; with the rests it is the sum of both texts, but for three roundings to 64 bits.
+  const double b_part = sum - a;
+  const double error = (a - (sum - b_part)) + (b - b_part);
+  const double more = error + (rest_a + rest_b);
+  const double doubt = (std::abs(a) + std::abs(b)) * 0x1.04p-63;
+  return {sum, sum + (more - doubt), sum + (more + doubt)};
 }
 
 inline double add(double a, double b) {
-  const double sum = a + b;
-  const double size = std::abs(a) + std::abs(b);
-  if (size < 0x1p50) [[likely]] {  // False for NaN too.
-    // Integers: texts and sum are exact.
-    if (nearest_whole(a) == a && nearest_whole(b) == b) return sum;
-    // Both texts have at most three decimals. Their sum is n/1000, which keeps 2^-61 of its size from any midpoint
-    // between doubles; what rounding to 64 bits adds is less while little is cancelled.
-    if (size < 0x1p25 && size <= 6 * std::abs(sum) && is_thousandths(a) && is_thousandths(b)) {
-      return thousandths(nearest_whole(sum * 1000));
-    }
-  }
-  return add_rare(a, b);
+  const bool a_plain = is_plain(a);
+  const bool b_plain = is_plain(b);
+  if (a_plain && b_plain) [[likely]]
+    return a + b;
+  const Sum sum = sum_of_texts(a, b, a_plain, b_plain);
+  return sum.low == sum.high ? sum.low : add_rare(a, b);
 }
 
 inline double subtract(double a, double b) {
@@ -68,7 +127,7 @@ inline bool is_normal_size(double x) {
 
 inline double multiply(double a, double b) {
   const double product = a * b;
-  return is_normal_size(product) ? product : multiply_rare(a, b);
+  return std::abs(product) >= std::numeric_limits<double>::min() ? product : multiply_rare(a, b);
 }
 
 inline double divide(double a, double b) {

@@ -86,6 +86,16 @@ struct Shelter {
   std::uint32_t end;
 };
 
+// One step of a chain (chain.h).
+struct Link {
+  using Step = double (*)(const Link* at, const double* values, double* temporaries, double acc);
+  Step step;
+  union {
+    double constant;
+    std::uint64_t index;  // Of a variable or temporary.
+  };
+};
+
 struct Code {
   std::vector<Instruction> instructions;
   std::vector<double> constants;
@@ -96,6 +106,7 @@ struct Code {
   std::uint32_t temporaries = 0;          // That are alive at a time, at most.
   std::vector<std::string> variables;
   std::vector<bool> used;
+  std::vector<Link> chain;  // make_chain, where it is to be run often.
 
   void clear();  // Keeps the memory.
 };

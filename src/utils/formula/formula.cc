@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "utils/formula/builder.h"
+#include "utils/formula/chain.h"
 #include "utils/formula/code.h"
 #include "utils/formula/lexer.h"
 #include "utils/formula/parser.h"
@@ -80,6 +81,13 @@ Result<double> Program::evaluate(std::span<const double> values) const {
   if (values.size() != code_->variables.size()) [[unlikely]] {
     return fail(code::kInvalid, "formula wants {} values, got {}", code_->variables.size(), values.size());
   }
+  constexpr std::size_t kInline = 32;
+  if (!code_->chain.empty() && code_->temporaries <= kInline) [[likely]] {
+    double temporaries[kInline];
+    const double value = run_chain(code_->chain, values.data(), temporaries);
+    if (value == value) [[likely]]
+      return value;
+  }
   return run(*code_, values);
 }
 
@@ -138,6 +146,7 @@ Result<Program> compile(std::string_view text, const Options& options) {
   Memory memory;
   auto code = std::make_shared<Code>();
   if (auto ok = build(text, options, memory, *code); !ok) return std::unexpected(std::move(ok.error()));
+  code->chain = make_chain(*code);
   return Program(std::move(code));
 }
 

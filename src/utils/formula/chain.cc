@@ -1,0 +1,211 @@
+#include "utils/formula/chain.h"
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+#include "utils/formula/arithmetic.h"
+
+namespace mg::formula::detail {
+namespace {
+
+// kPlain: a constant for which is_plain holds.
+enum class From : std::uint8_t { kVariable, kConstant, kPlain, kTemporary };
+
+template <From from>
+double operand(const Link* at, const double* values, const double* temporaries) {
+  if constexpr (from == From::kVariable) return values[at->index];
+  if constexpr (from == From::kTemporary) return temporaries[at->index];
+  return at->constant;
+}
+
+#define MG_NEXT(result) [[clang::musttail]] return at[1].step(at + 1, values, temporaries, (result))
+
+double last(const Link*, const double*, double*, double acc) {
+  return acc;
+}
+
+template <From from>
+double load(const Link* at, const double* values, double* temporaries, double) {
+  MG_NEXT((operand<from>(at, values, temporaries)));
+}
+
+double store(const Link* at, const double* values, double* temporaries, double acc) {
+  temporaries[at->index] = acc;
+  MG_NEXT(acc);
+}
+
+// What is rarely needed stands in functions of their own, so that the usual way saves no registers.
+template <Op op, From from>
+[[gnu::noinline]] double rare(const Link* at, const double* values, double* temporaries, double acc) {
+  const double x = operand<from>(at, values, temporaries);
+  double result = 0;
+  switch (op) {
+    case Op::kAdd:
+      result = add_rare(acc, x);
+      break;
+    case Op::kSub:
+      result = add_rare(acc, -x);
+      break;
+    case Op::kSubR:
+      result = add_rare(x, -acc);
+      break;
+    case Op::kMul:
+      result = multiply_rare(acc, x);
+      break;
+    case Op::kDiv:
+      result = divide_rare(acc, x);
+      break;
+    case Op::kDivR:
+      result = divide_rare(x, acc);
+      break;
+    default:
+      result = apply_binary(op, acc, x);
+      break;
+  }
+  if (result != result) [[unlikely]]
+    return result;
+  MG_NEXT(result);
+}
+
+// The sum of the texts is mostly that of the doubles: what follows goes on with it while the processor still checks.
+template <Op op, From from>
+double sum(const Link* at, const double* values, double* temporaries, double acc) {
+  const double x = operand<from>(at, values, temporaries);
+  const double a = op == Op::kSubR ? -acc : acc;
+  const double b = op == Op::kSub ? -x : x;
+  const bool b_plain = from == From::kPlain || is_plain(b);
+  Sum sum;
+  if (is_plain(a)) {
+    if (b_plain) MG_NEXT(a + b);
+    sum = sum_of_texts(a, b, true, false);
+  } else if (b_plain) {
+    sum = sum_of_texts(a, b, false, true);
+  } else {
+    sum = sum_of_texts(a, b, false, false);
+  }
+  if (sum.low == sum.value && sum.high == sum.value) [[likely]]
+    MG_NEXT(sum.value);
+  if (sum.low == sum.high) {
+    asm volatile("");  // A branch of its own: choosing between the values would wait for both.
+    MG_NEXT(sum.low);
+  }
+  [[clang::musttail]] return rare<op, from>(at, values, temporaries, acc);
+}
+
+template <Op op, From from>
+double product(const Link* at, const double* values, double* temporaries, double acc) {
+  const double x = operand<from>(at, values, temporaries);
+  const double result = op == Op::kMul ? acc * x : op == Op::kDiv ? acc / x : x / acc;
+  const double size = std::abs(result);
+  // Subnormal, or NaN; of a quotient also infinite. A 0 is as it should be, if it comes from one.
+  if (size >= std::numeric_limits<double>::min() && (op == Op::kMul || size <= std::numeric_limits<double>::max()))
+      [[likely]]
+    MG_NEXT(result);
+  [[clang::musttail]] return rare<op, from>(at, values, temporaries, acc);
+}
+
+template <Op op>
+double one_argument(const Link* at, const double* values, double* temporaries, double acc) {
+  const double result = apply_unary(op, acc);
+  if (result != result) [[unlikely]]
+    return result;
+  MG_NEXT(result);
+}
+
+#undef MG_NEXT
+
+template <From from>
+Link::Step step_of(Op op) {
+  switch (op) {
+    case Op::kLoad:
+      return load<from>;
+    case Op::kAdd:
+      return sum<Op::kAdd, from>;
+    case Op::kSub:
+      return sum<Op::kSub, from>;
+    case Op::kSubR:
+      return sum<Op::kSubR, from>;
+    case Op::kMul:
+      return product<Op::kMul, from>;
+    case Op::kDiv:
+      return product<Op::kDiv, from>;
+    case Op::kDivR:
+      return product<Op::kDivR, from>;
+    case Op::kMod:
+      return rare<Op::kMod, from>;
+    case Op::kModR:
+      return rare<Op::kModR, from>;
+    case Op::kPow:
+      return rare<Op::kPow, from>;
+    case Op::kPowR:
+      return rare<Op::kPowR, from>;
+    case Op::kMax:
+      return rare<Op::kMax, from>;
+    default:
+      return rare<Op::kMin, from>;
+  }
+}
+
+Link::Step step_of_one(Op op) {
+  switch (op) {
+    case Op::kNegate:
+      return one_argument<Op::kNegate>;
+    case Op::kSin:
+      return one_argument<Op::kSin>;
+    case Op::kCos:
+      return one_argument<Op::kCos>;
+    case Op::kTan:
+      return one_argument<Op::kTan>;
+    case Op::kCot:
+      return one_argument<Op::kCot>;
+    case Op::kSec:
+      return one_argument<Op::kSec>;
+    case Op::kCsc:
+      return one_argument<Op::kCsc>;
+    case Op::kAbs:
+      return one_argument<Op::kAbs>;
+    case Op::kCeil:
+      return one_argument<Op::kCeil>;
+    case Op::kFloor:
+      return one_argument<Op::kFloor>;
+    case Op::kRound:
+      return one_argument<Op::kRound>;
+    case Op::kSqrt:
+      return one_argument<Op::kSqrt>;
+    case Op::kCbrt:
+      return one_argument<Op::kCbrt>;
+    default:
+      return one_argument<Op::kRadians>;
+  }
+}
+
+}  // namespace
+
+std::vector<Link> make_chain(const Code& code) {
+  std::vector<Link> chain;
+  if (!code.calls.empty() || !code.shelters.empty()) return chain;
+  chain.reserve(code.instructions.size());
+  for (const Instruction& in : code.instructions) {
+    Link link{};
+    link.index = in.index;
+    if (in.op == Op::kReturn) {
+      link.step = last;
+    } else if (in.op == Op::kStore) {
+      link.step = store;
+    } else if (in.op >= Op::kNegate) {
+      link.step = step_of_one(in.op);
+    } else if (in.space == Space::kVariable) {
+      link.step = step_of<From::kVariable>(in.op);
+    } else if (in.space == Space::kTemporary) {
+      link.step = step_of<From::kTemporary>(in.op);
+    } else {
+      link.constant = code.constants[in.index];
+      link.step = is_plain(link.constant) ? step_of<From::kPlain>(in.op) : step_of<From::kConstant>(in.op);
+    }
+    chain.push_back(link);
+  }
+  return chain;
+}
+
+}  // namespace mg::formula::detail
