@@ -72,40 +72,52 @@ inline constexpr auto kTextScales = [] {
   return out;
 }();
 
-// By how much the shortest text that reads back as x is more than x. Returns whether it is known.
-inline bool text_rest(double x, double& rest) {
-  const auto bits = std::bit_cast<std::uint64_t>(x);
-  const std::uint64_t index = (bits >> 52 & 0x7ff) - static_cast<std::uint64_t>(1023 + kLeastTextExponent);
-  if (index >= kTextScales.size()) [[unlikely]]
-    return false;
-  const TextScale& scale = kTextScales[index];
+// By how much the shortest text that reads back as x is more than x. Clears `known` if it cannot say.
+// Requires: |x| in the range of `scale`.
+inline double text_rest(std::uint64_t bits, const TextScale& scale, bool& known) {
   const std::uint64_t over = (bits << 11 | std::uint64_t{1} << 63) * scale.factor;  // Modulo 1: signed, to the nearest.
   const bool is_short = over + scale.half < 2 * scale.half;
   const auto chosen = static_cast<std::int64_t>(is_short ? over : over * 10);
   const double size = static_cast<double>(chosen) * (is_short ? scale.by_short : scale.by_long);
-  rest = std::bit_cast<double>(std::bit_cast<std::uint64_t>(size) ^ (bits & std::uint64_t{1} << 63));
-  return chosen != std::numeric_limits<std::int64_t>::min();  // Halfway between two texts.
+  known &= chosen != std::numeric_limits<std::int64_t>::min();  // Else halfway between two texts.
+  return std::bit_cast<double>(std::bit_cast<std::uint64_t>(size) ^ (bits & std::uint64_t{1} << 63));
+}
+inline std::uint64_t text_scale_index(std::uint64_t bits) {
+  return (bits >> 52 & 0x7ff) - static_cast<std::uint64_t>(1023 + kLeastTextExponent);
+}
+// Returns whether it is known.
+inline bool text_rest(double x, double& rest) {
+  const auto bits = std::bit_cast<std::uint64_t>(x);
+  const std::uint64_t index = text_scale_index(bits);
+  if (index >= kTextScales.size()) [[unlikely]]
+    return false;
+  bool known = true;
+  rest = text_rest(bits, kTextScales[index], known);
+  return known;
 }
 
-// What add() says of operands that are not both plain, by the rests of their texts.
+// What add() says of operands that are not both plain.
 struct Sum {
   double value;  // a + b as doubles add.
   double low;    // The sum of the texts, after all roundings, is from low ...
   double high;   // ... to high.
 };
-inline Sum sum_of_texts(double a, double b, bool a_plain, bool b_plain) {
-  const double sum = a + b;
-  double rest_a = 0;
-  double rest_b = 0;
-  if ((!a_plain && !text_rest(a, rest_a)) || (!b_plain && !text_rest(b, rest_b))) [[unlikely]] {
-    return {sum, 0, 1};
-  }
+inline Sum sum_with_rests(double a, double b, double rest_a, double rest_b) {
   // sum + error is a + b exactly; with the rests it is the sum of both texts, but for three roundings to 64 bits.
+  const double sum = a + b;
   const double b_part = sum - a;
   const double error = (a - (sum - b_part)) + (b - b_part);
   const double more = error + (rest_a + rest_b);
   const double doubt = (std::abs(a) + std::abs(b)) * 0x1.04p-63;
   return {sum, sum + (more - doubt), sum + (more + doubt)};
+}
+inline Sum sum_of_texts(double a, double b, bool a_plain, bool b_plain) {
+  double rest_a = 0;
+  double rest_b = 0;
+  if ((!a_plain && !text_rest(a, rest_a)) || (!b_plain && !text_rest(b, rest_b))) [[unlikely]] {
+    return {0, -1, 1};
+  }
+  return sum_with_rests(a, b, rest_a, rest_b);
 }
 
 inline double add(double a, double b) {
@@ -121,18 +133,32 @@ inline double subtract(double a, double b) {
   return add(a, -b);
 }
 
-inline bool is_normal_size(double x) {
-  return std::abs(x) >= std::numeric_limits<double>::min() && std::abs(x) <= std::numeric_limits<double>::max();
+// Whether a product of doubles is the one that is wanted: it is rounded once, so it must not be subnormal. 0 is right
+// even where it stands for less. NaN is not.
+inline bool is_product_exact(double x) {
+  return (std::abs(x) >= std::numeric_limits<double>::min()) | (x == 0);
+}
+// The same of a quotient, where infinity mostly is a fault.
+inline bool is_quotient_exact(double x) {
+  return is_product_exact(x) & (std::abs(x) <= std::numeric_limits<double>::max());
 }
 
 inline double multiply(double a, double b) {
   const double product = a * b;
-  return std::abs(product) >= std::numeric_limits<double>::min() ? product : multiply_rare(a, b);
+  return is_product_exact(product) ? product : multiply_rare(a, b);
 }
 
 inline double divide(double a, double b) {
   const double quotient = a / b;
-  return is_normal_size(quotient) ? quotient : divide_rare(a, b);
+  return is_quotient_exact(quotient) ? quotient : divide_rare(a, b);
+}
+
+// Whether a/by + shifted/by, for a `by` of 10, 100 or 1000 and a plain shifted/by, is (a + shifted) / by: the text of a
+// whole number by one of these is that decimal; the sum n/by keeps 2^-61 of its size from any midpoint between
+// doubles, and what rounding to 64 bits adds is less while little is cancelled.
+inline bool is_percentage(double a, double shifted) {
+  const double size = std::abs(a) + std::abs(shifted);
+  return (size < 0x1p39) & (size <= 6 * std::abs(a + shifted)) & (nearest_whole(a) == a);
 }
 
 // Both cut to integers, the sign of the dividend; a divisor inside (-1, 1), NaN, and an infinite dividend are faults.

@@ -69,22 +69,11 @@ template <Op op, From from>
 }
 
 // The sum of the texts is mostly that of the doubles: what follows goes on with it while the processor still checks.
-template <Op op, From from>
-double sum(const Link* at, const double* values, double* temporaries, double acc) {
+template <Op op, From from, bool a_plain, bool b_plain>
+[[gnu::noinline]] double texts(const Link* at, const double* values, double* temporaries, double acc) {
   const double x = operand<from>(at, values, temporaries);
-  const double a = op == Op::kSubR ? -acc : acc;
-  const double b = op == Op::kSub ? -x : x;
-  const bool b_plain = from == From::kPlain || is_plain(b);
-  Sum sum;
-  if (is_plain(a)) {
-    if (b_plain) MG_NEXT(a + b);
-    sum = sum_of_texts(a, b, true, false);
-  } else if (b_plain) {
-    sum = sum_of_texts(a, b, false, true);
-  } else {
-    sum = sum_of_texts(a, b, false, false);
-  }
-  if (sum.low == sum.value && sum.high == sum.value) [[likely]]
+  const Sum sum = sum_of_texts(op == Op::kSubR ? -acc : acc, op == Op::kSub ? -x : x, a_plain, b_plain);
+  if (sum.low >= sum.value && sum.high <= sum.value) [[likely]]
     MG_NEXT(sum.value);
   if (sum.low == sum.high) {
     asm volatile("");  // A branch of its own: choosing between the values would wait for both.
@@ -94,15 +83,41 @@ double sum(const Link* at, const double* values, double* temporaries, double acc
 }
 
 template <Op op, From from>
+double sum(const Link* at, const double* values, double* temporaries, double acc) {
+  const double x = operand<from>(at, values, temporaries);
+  const double a = op == Op::kSubR ? -acc : acc;
+  const double b = op == Op::kSub ? -x : x;
+  const bool b_plain = from == From::kPlain || is_plain(b);
+  if (is_plain(a)) {
+    if (b_plain) MG_NEXT(a + b);
+    [[clang::musttail]] return texts<op, from, true, false>(at, values, temporaries, acc);
+  }
+  if (b_plain) [[clang::musttail]]
+    return texts<op, from, false, true>(at, values, temporaries, acc);
+  [[clang::musttail]] return texts<op, from, false, false>(at, values, temporaries, acc);
+}
+
+template <Op op, From from>
 double product(const Link* at, const double* values, double* temporaries, double acc) {
   const double x = operand<from>(at, values, temporaries);
   const double result = op == Op::kMul ? acc * x : op == Op::kDiv ? acc / x : x / acc;
   const double size = std::abs(result);
-  // Subnormal, or NaN; of a quotient also infinite. A 0 is as it should be, if it comes from one.
   if (size >= std::numeric_limits<double>::min() && (op == Op::kMul || size <= std::numeric_limits<double>::max()))
       [[likely]]
     MG_NEXT(result);
+  if (result == 0) MG_NEXT(result);
   [[clang::musttail]] return rare<op, from>(at, values, temporaries, acc);
+}
+
+// 1 + x/100, and the like: both links at once.
+template <Op op>
+double percentage(const Link* at, const double* values, double* temporaries, double acc) {
+  const double by = at->constant;
+  const double shifted = (op == Op::kSub ? -at[1].constant : at[1].constant) * by;
+  const double a = op == Op::kSubR ? -acc : acc;
+  if (is_percentage(a, shifted)) [[likely]]
+    [[clang::musttail]] return at[2].step(at + 2, values, temporaries, (a + shifted) / by);
+  [[clang::musttail]] return product<Op::kDiv, From::kPlain>(at, values, temporaries, acc);
 }
 
 template <Op op>
@@ -182,11 +197,22 @@ Link::Step step_of_one(Op op) {
 
 }  // namespace
 
+bool begins_percentage(const Code& code, std::size_t at) {
+  const Instruction& in = code.instructions[at];
+  if (in.op != Op::kDiv || in.space != Space::kConstant) return false;
+  const double by = code.constants[in.index];
+  if (by != 10 && by != 100 && by != 1000) return false;
+  const Instruction& then = code.instructions[at + 1];  // There is one: the last returns.
+  return (then.op == Op::kAdd || then.op == Op::kSub || then.op == Op::kSubR) && then.space == Space::kConstant &&
+         is_plain(code.constants[then.index]);
+}
+
 std::vector<Link> make_chain(const Code& code) {
   std::vector<Link> chain;
-  if (!code.calls.empty() || !code.shelters.empty()) return chain;
+  if (!code.calls.empty() || !code.shelters.empty() || code.temporaries > kChainTemporaries) return chain;
   chain.reserve(code.instructions.size());
-  for (const Instruction& in : code.instructions) {
+  for (std::size_t at = 0; at < code.instructions.size(); ++at) {
+    const Instruction& in = code.instructions[at];
     Link link{};
     link.index = in.index;
     if (in.op == Op::kReturn) {
@@ -202,6 +228,12 @@ std::vector<Link> make_chain(const Code& code) {
     } else {
       link.constant = code.constants[in.index];
       link.step = is_plain(link.constant) ? step_of<From::kPlain>(in.op) : step_of<From::kConstant>(in.op);
+    }
+    if (begins_percentage(code, at)) {
+      const Op then = code.instructions[at + 1].op;
+      link.step = then == Op::kAdd   ? percentage<Op::kAdd>
+                  : then == Op::kSub ? percentage<Op::kSub>
+                                     : percentage<Op::kSubR>;
     }
     chain.push_back(link);
   }

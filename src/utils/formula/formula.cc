@@ -81,10 +81,8 @@ Result<double> Program::evaluate(std::span<const double> values) const {
   if (values.size() != code_->variables.size()) [[unlikely]] {
     return fail(code::kInvalid, "formula wants {} values, got {}", code_->variables.size(), values.size());
   }
-  constexpr std::size_t kInline = 32;
-  if (!code_->chain.empty() && code_->temporaries <= kInline) [[likely]] {
-    double temporaries[kInline];
-    const double value = run_chain(code_->chain, values.data(), temporaries);
+  if (!code_->chain.empty()) [[likely]] {
+    const double value = run_chain(code_->chain, values.data());
     if (value == value) [[likely]]
       return value;
   }
