@@ -42,9 +42,8 @@ inline bool is_plain(double x) {
 
 // How to find the text of a double in [2^e, 2^(e+1)). With k so that an ulp is 0.1 to 1 of 10^-k, the text is the
 // nearest multiple of 10^-k if that is less than half an ulp away, else that of 10^-(k+1).
-struct TextScale {
+struct alignas(32) TextScale {
   std::uint64_t factor = 0;  // Times the mantissa, of 64 bits: the number in 10^-k, modulo 1, in 2^-64.
-  std::uint64_t half = 0;    // Half an ulp, in the same unit.
   double by_short = 0;       // That unit, and a tenth of it, negative.
   double by_long = 0;
 };
@@ -65,7 +64,6 @@ inline constexpr auto kTextScales = [] {
     }
     TextScale& scale = out[static_cast<std::size_t>(exponent - kLeastTextExponent)];
     scale.factor = fives << (k + 53 - shift);  // 10^k * 2^(53 - shift), a whole number.
-    scale.half = scale.factor << 10;
     scale.by_short = -0x1p-64 / tens;
     scale.by_long = -0x1p-64 / 10 / tens;
   }
@@ -74,11 +72,15 @@ inline constexpr auto kTextScales = [] {
 
 // By how much the shortest text that reads back as x is more than x. Clears `known` if it cannot say.
 // Requires: |x| in the range of `scale`.
-inline double text_rest(std::uint64_t bits, const TextScale& scale, bool& known) {
+template <bool in_lanes = false>
+double text_rest(std::uint64_t bits, const TextScale& scale, bool& known) {
   const std::uint64_t over = (bits << 11 | std::uint64_t{1} << 63) * scale.factor;  // Modulo 1: signed, to the nearest.
-  const bool is_short = over + scale.half < 2 * scale.half;
+  const std::uint64_t half = scale.factor << 10;                                    // An ulp.
+  const bool is_short = over + half < 2 * half;
   const auto chosen = static_cast<std::int64_t>(is_short ? over : over * 10);
-  const double size = static_cast<double>(chosen) * (is_short ? scale.by_short : scale.by_long);
+  // In vector instructions a look into a table takes longer than a product.
+  const double by = in_lanes ? scale.by_short * (is_short ? 1.0 : 0.1) : is_short ? scale.by_short : scale.by_long;
+  const double size = static_cast<double>(chosen) * by;
   known &= chosen != std::numeric_limits<std::int64_t>::min();  // Else halfway between two texts.
   return std::bit_cast<double>(std::bit_cast<std::uint64_t>(size) ^ (bits & std::uint64_t{1} << 63));
 }
@@ -136,11 +138,15 @@ inline double subtract(double a, double b) {
 // Whether a product of doubles is the one that is wanted: it is rounded once, so it must not be subnormal. 0 is right
 // even where it stands for less. NaN is not.
 inline bool is_product_exact(double x) {
-  return (std::abs(x) >= std::numeric_limits<double>::min()) | (x == 0);
+  bool exact = std::abs(x) >= std::numeric_limits<double>::min();
+  exact |= x == 0;  // No branches: for loops over columns.
+  return exact;
 }
 // The same of a quotient, where infinity mostly is a fault.
 inline bool is_quotient_exact(double x) {
-  return is_product_exact(x) & (std::abs(x) <= std::numeric_limits<double>::max());
+  bool exact = is_product_exact(x);
+  exact &= std::abs(x) <= std::numeric_limits<double>::max();
+  return exact;
 }
 
 inline double multiply(double a, double b) {
@@ -158,7 +164,10 @@ inline double divide(double a, double b) {
 // doubles, and what rounding to 64 bits adds is less while little is cancelled.
 inline bool is_percentage(double a, double shifted) {
   const double size = std::abs(a) + std::abs(shifted);
-  return (size < 0x1p39) & (size <= 6 * std::abs(a + shifted)) & (nearest_whole(a) == a);
+  bool good = size < 0x1p39;
+  good &= size <= 6 * std::abs(a + shifted);
+  good &= nearest_whole(a) == a;
+  return good;
 }
 
 // Both cut to integers, the sign of the dividend; a divisor inside (-1, 1), NaN, and an infinite dividend are faults.

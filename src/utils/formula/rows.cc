@@ -24,8 +24,9 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   const std::uint64_t index = text_scale_index(bits);
   const bool inside = index < kTextScales.size();
   bool good = inside;
-  const double rest = text_rest(bits, kTextScales[inside ? index : 0], good);
-  known &= good | (x == 0);
+  const double rest = text_rest<true>(bits, kTextScales[inside ? index : 0], good);
+  good |= x == 0;
+  known &= good;
   return inside ? rest : 0.0;
 }
 
@@ -37,24 +38,38 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // What follows returns whether some row is NaN. The first loop answers most tables.
 
-template <int kLanes>
-[[gnu::always_inline]] inline bool add_rows(const double* a, const double* b, double* __restrict sum,
-                                            std::size_t count) {
-  bool plain = true;
-  for (std::size_t i = 0; i < count; ++i) {
-    sum[i] = a[i] + b[i];
-    plain &= is_plain(a[i]);
-    plain &= is_plain(b[i]);
-  }
-  if (plain) return false;
+// Where the texts' sum is not decided: NaN.
+template <int kLanes, bool a_plain, bool b_plain>
+[[gnu::always_inline]] inline void add_texts(const double* a, const double* b, double* __restrict sum,
+                                             std::size_t count) {
 #pragma clang loop vectorize_width(kLanes)
   for (std::size_t i = 0; i < count; ++i) {
     bool good = true;
-    const double rest_a = rest_of_any(a[i], good);
-    const double rest_b = rest_of_any(b[i], good);
+    const double rest_a = a_plain ? 0 : rest_of_any(a[i], good);
+    const double rest_b = b_plain ? 0 : rest_of_any(b[i], good);
     const Sum got = sum_with_rests(a[i], b[i], rest_a, rest_b);
     good &= got.low == got.high;
     sum[i] = good ? got.low : kNan;
+  }
+}
+
+template <int kLanes>
+[[gnu::always_inline]] inline bool add_rows(const double* a, const double* b, double* __restrict sum,
+                                            std::size_t count) {
+  bool a_plain = true;
+  bool b_plain = true;
+  for (std::size_t i = 0; i < count; ++i) {
+    sum[i] = a[i] + b[i];
+    a_plain &= is_plain(a[i]);
+    b_plain &= is_plain(b[i]);
+  }
+  if (a_plain && b_plain) return false;
+  if (b_plain) {
+    add_texts<kLanes, false, true>(a, b, sum, count);
+  } else if (a_plain) {
+    add_texts<kLanes, true, false>(a, b, sum, count);
+  } else {
+    add_texts<kLanes, false, false>(a, b, sum, count);
   }
   if (!any_nan(sum, count)) return false;
   for (std::size_t i = 0; i < count; ++i) {
