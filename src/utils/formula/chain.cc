@@ -128,70 +128,89 @@ double one_argument(const Link* at, const double* values, double* temporaries, d
   MG_NEXT(result);
 }
 
+// Two and three links at once, which are common: a variable is loaded, or put before what waits in a temporary.
+template <Link::Step then>
+double load_and(const Link* at, const double* values, double* temporaries, double) {
+  [[clang::musttail]] return then(at + 1, values, temporaries, values[at->index]);
+}
+template <Link::Step then>
+double store_load_and(const Link* at, const double* values, double* temporaries, double acc) {
+  temporaries[at->index] = acc;
+  [[clang::musttail]] return then(at + 2, values, temporaries, values[at[1].index]);
+}
+
 #undef MG_NEXT
 
+struct Steps {
+  Link::Step alone;
+  Link::Step after_load = nullptr;
+  Link::Step after_store_load = nullptr;
+};
+template <Link::Step step>
+constexpr Steps kSteps{step, load_and<step>, store_load_and<step>};
+
 template <From from>
-Link::Step step_of(Op op) {
+Steps steps_of(Op op) {
   switch (op) {
     case Op::kLoad:
-      return load<from>;
+      return {load<from>};
     case Op::kAdd:
-      return sum<Op::kAdd, from>;
+      return kSteps<sum<Op::kAdd, from>>;
     case Op::kSub:
-      return sum<Op::kSub, from>;
+      return kSteps<sum<Op::kSub, from>>;
     case Op::kSubR:
-      return sum<Op::kSubR, from>;
+      return kSteps<sum<Op::kSubR, from>>;
     case Op::kMul:
-      return product<Op::kMul, from>;
+      return kSteps<product<Op::kMul, from>>;
     case Op::kDiv:
-      return product<Op::kDiv, from>;
+      return kSteps<product<Op::kDiv, from>>;
     case Op::kDivR:
-      return product<Op::kDivR, from>;
+      return kSteps<product<Op::kDivR, from>>;
     case Op::kMod:
-      return rare<Op::kMod, from>;
+      return {rare<Op::kMod, from>};
     case Op::kModR:
-      return rare<Op::kModR, from>;
+      return {rare<Op::kModR, from>};
     case Op::kPow:
-      return rare<Op::kPow, from>;
+      return {rare<Op::kPow, from>};
     case Op::kPowR:
-      return rare<Op::kPowR, from>;
+      return {rare<Op::kPowR, from>};
     case Op::kMax:
-      return rare<Op::kMax, from>;
+      return {rare<Op::kMax, from>};
     default:
-      return rare<Op::kMin, from>;
+      return {rare<Op::kMin, from>};
   }
 }
 
-Link::Step step_of_one(Op op) {
+Steps steps_of_one(Op op) {
   switch (op) {
     case Op::kNegate:
-      return one_argument<Op::kNegate>;
+      return {one_argument<Op::kNegate>};
     case Op::kSin:
-      return one_argument<Op::kSin>;
+      return {one_argument<Op::kSin>};
     case Op::kCos:
-      return one_argument<Op::kCos>;
+      return {one_argument<Op::kCos>};
     case Op::kTan:
-      return one_argument<Op::kTan>;
+      return {one_argument<Op::kTan>};
     case Op::kCot:
-      return one_argument<Op::kCot>;
+      return {one_argument<Op::kCot>};
     case Op::kSec:
-      return one_argument<Op::kSec>;
+      return {one_argument<Op::kSec>};
     case Op::kCsc:
-      return one_argument<Op::kCsc>;
+      return {one_argument<Op::kCsc>};
     case Op::kAbs:
-      return one_argument<Op::kAbs>;
+      return {one_argument<Op::kAbs>};
     case Op::kCeil:
-      return one_argument<Op::kCeil>;
+      return {one_argument<Op::kCeil>};
     case Op::kFloor:
-      return one_argument<Op::kFloor>;
+      return {one_argument<Op::kFloor>};
     case Op::kRound:
-      return one_argument<Op::kRound>;
+      return {one_argument<Op::kRound>};
     case Op::kSqrt:
-      return one_argument<Op::kSqrt>;
+      return {one_argument<Op::kSqrt>};
     case Op::kCbrt:
-      return one_argument<Op::kCbrt>;
+      return {one_argument<Op::kCbrt>};
     default:
-      return one_argument<Op::kRadians>;
+      return {one_argument<Op::kRadians>};
   }
 }
 
@@ -215,25 +234,32 @@ std::vector<Link> make_chain(const Code& code) {
     const Instruction& in = code.instructions[at];
     Link link{};
     link.index = in.index;
+    Steps steps{};
     if (in.op == Op::kReturn) {
-      link.step = last;
+      steps = {last};
     } else if (in.op == Op::kStore) {
-      link.step = store;
+      steps = {store};
     } else if (in.op >= Op::kNegate) {
-      link.step = step_of_one(in.op);
+      steps = steps_of_one(in.op);
     } else if (in.space == Space::kVariable) {
-      link.step = step_of<From::kVariable>(in.op);
+      steps = steps_of<From::kVariable>(in.op);
     } else if (in.space == Space::kTemporary) {
-      link.step = step_of<From::kTemporary>(in.op);
+      steps = steps_of<From::kTemporary>(in.op);
     } else {
       link.constant = code.constants[in.index];
-      link.step = is_plain(link.constant) ? step_of<From::kPlain>(in.op) : step_of<From::kConstant>(in.op);
+      steps = is_plain(link.constant) ? steps_of<From::kPlain>(in.op) : steps_of<From::kConstant>(in.op);
     }
     if (begins_percentage(code, at)) {
       const Op then = code.instructions[at + 1].op;
-      link.step = then == Op::kAdd   ? percentage<Op::kAdd>
-                  : then == Op::kSub ? percentage<Op::kSub>
-                                     : percentage<Op::kSubR>;
+      steps = then == Op::kAdd   ? kSteps<percentage<Op::kAdd>>
+              : then == Op::kSub ? kSteps<percentage<Op::kSub>>
+                                 : kSteps<percentage<Op::kSubR>>;
+    }
+    link.step = steps.alone;
+    // Those before stay as they are, and are passed over.
+    if (steps.after_load != nullptr && at >= 1 && chain[at - 1].step == load<From::kVariable>) {
+      chain[at - 1].step = steps.after_load;
+      if (at >= 2 && chain[at - 2].step == store) chain[at - 2].step = steps.after_store_load;
     }
     chain.push_back(link);
   }

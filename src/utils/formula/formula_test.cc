@@ -161,6 +161,9 @@ TEST(Formula, ColumnsAgreeWithRows) {
                                              "5",
                                              "a",
                                              "2*3+c*0.1",
+                                             "1-b/100",
+                                             "a*(2.5+b/1000)+c/10-0.125",
+                                             "(a-b)/100-3+c",
                                              "(a*b+c)*(b*c+a)-(c*a+b)*(a*a+b*b)"};
   std::mt19937_64 random(7);
   constexpr std::size_t kRows = 1000;
