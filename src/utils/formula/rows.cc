@@ -49,7 +49,8 @@ template <int kLanes, bool a_plain, bool b_plain>
     const double rest_b = b_plain ? 0 : rest_of_any(b[i], good);
     const Sum got = sum_with_rests(a[i], b[i], rest_a, rest_b);
     good &= got.low == got.high;
-    sum[i] = good ? got.low : kNan;
+    const double result = got.low == 0 ? got.value : got.low;  // -0 + -0, too.
+    sum[i] = good ? result : kNan;
   }
 }
 
