@@ -3,14 +3,12 @@
 
 #include <boost/json/src.hpp>
 #include <charconv>
-#include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/golden.h"
 #include "mg/codec/frame.h"
 #include "mg/codec/session_codec.h"
 
@@ -46,11 +44,8 @@ struct Case {
 };
 
 std::vector<Case> golden_cases(std::string_view group) {
-  const char* dir = std::getenv("MG_GOLDEN_DIR");
-  std::ifstream file(std::string(dir != nullptr ? dir : MG_SOURCE_DIR "/tests/golden") + "/codec.json");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
   std::vector<Case> cases;
-  for (const json::value& value : json::parse(text).at("cases").as_array()) {
+  for (const json::value& value : json::parse(golden::text("codec.json")).at("cases").as_array()) {
     if (value.at("group").as_string() != group) continue;
     Case c;
     c.fields = value.as_object();

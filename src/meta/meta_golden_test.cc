@@ -6,15 +6,14 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <limits>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/golden.h"
 #include "mg/meta/agent_meta.h"
 #include "mg/meta/data_meta.h"
 #include "mg/meta/header.h"
@@ -27,11 +26,8 @@ namespace json = boost::json;
 using Map = std::map<std::string, std::string>;
 
 json::array golden_cases(const char* group) {
-  const char* dir = std::getenv("MG_GOLDEN_DIR");
-  std::ifstream file(std::string(dir != nullptr ? dir : MG_SOURCE_DIR "/tests/golden") + "/meta.json");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
   json::array cases;
-  for (const json::value& c : json::parse(text).at("cases").as_array()) {
+  for (const json::value& c : json::parse(golden::text("meta.json")).at("cases").as_array()) {
     if (c.at("group").as_string() == group) cases.push_back(c);
   }
   EXPECT_FALSE(cases.empty()) << group;

@@ -4,14 +4,12 @@
 
 #include <boost/json/src.hpp>
 #include <charconv>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "base/golden.h"
 #include "mg/protocol/router.h"
 #include "src/protocol/router_test.pb.h"
 
@@ -23,11 +21,8 @@ using google::protobuf::Empty;
 using test::Cancel;
 
 std::vector<json::object> golden_cases(std::string_view group) {
-  const char* dir = std::getenv("MG_GOLDEN_DIR");
-  std::ifstream file(std::string(dir ? dir : MG_SOURCE_DIR "/tests/golden") + "/router.json");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
   std::vector<json::object> cases;
-  for (const json::value& value : json::parse(text).at("cases").as_array()) {
+  for (const json::value& value : json::parse(golden::text("router.json")).at("cases").as_array()) {
     if (value.at("group").as_string() == group) cases.push_back(value.as_object());
   }
   return cases;

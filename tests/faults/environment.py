@@ -56,6 +56,12 @@ SLOW = float(os.environ.get("MG_TIME_SCALE") or {"": 1.5, "address": 4, "thread"
 REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|terminate called|Assertion")
 
 
+def with_sanitizer_options(environment, options, variables=("ASAN_OPTIONS",)):
+    """`environment` with more options for the sanitizers of a child, behind those that are there."""
+    more = {name: ":".join(filter(None, [environment.get(name), options])) for name in variables}
+    return {**environment, **more}
+
+
 def limit(seconds):
     """A time limit for this build: `seconds` on an idle machine with a release build."""
     return seconds * SLOW

@@ -11,7 +11,7 @@ import threading
 import time
 
 from client import Closed, TcpClient, WsClient
-from environment import CERT, KEY, REPORT, demo, limit
+from environment import CERT, KEY, REPORT, demo, limit, with_sanitizer_options
 from wire import new_account
 
 
@@ -48,9 +48,8 @@ class Server:
         command += [f"--{name}={value}" for name, value in self.flags.items()]
         env = dict(os.environ, GAME_LOG_LEVEL=self.log_level)
         # A reservation by what a client claims becomes an abort; freed memory does not look like a leak.
-        for name in ("ASAN_OPTIONS", "TSAN_OPTIONS"):
-            env[name] = ":".join(filter(None, [env.get(name), "max_allocation_size_mb=192:quarantine_size_mb=8"
-                                               if name[0] == "A" else "max_allocation_size_mb=192"]))
+        env = with_sanitizer_options(env, "max_allocation_size_mb=192", ("ASAN_OPTIONS", "TSAN_OPTIONS"))
+        env = with_sanitizer_options(env, "quarantine_size_mb=8")
 
         def prepare():
             for which, value in self.limits.items():

@@ -148,7 +148,7 @@ class Node:
         command = demo() + ["game", "--loops=1", f"--rpc_address=127.0.0.1:{self.port}"]
         environment = {key: text for key, text in os.environ.items() if not key.startswith("GAME_")}
         # Freed memory is to be seen as freed.
-        environment["ASAN_OPTIONS"] = ":".join(filter(None, [environment.get("ASAN_OPTIONS"), "quarantine_size_mb=8"]))
+        environment = with_sanitizer_options(environment, "quarantine_size_mb=8")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
         self.uuid = None
         for line in self.process.stdout:

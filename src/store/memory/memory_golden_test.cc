@@ -6,12 +6,10 @@
 #include <bit>
 #include <boost/json/src.hpp>
 #include <charconv>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <string>
 
+#include "base/golden.h"
 #include "mg/store/memory/memory.h"
 
 namespace mg::memory {
@@ -21,12 +19,8 @@ namespace json = boost::json;
 using std::chrono::milliseconds;
 
 json::array golden_cases() {
-  const char* folder = std::getenv("MG_GOLDEN_DIR");
-  const std::string path = std::string(folder != nullptr ? folder : MG_SOURCE_DIR "/tests/golden") + "/memory.json";
-  std::ifstream in(path);
-  const std::string text(std::istreambuf_iterator<char>(in), {});
-  const json::value file = json::parse(text);
-  EXPECT_FALSE(file.at("cases").as_array().empty()) << path;
+  const json::value file = json::parse(golden::text("memory.json"));
+  EXPECT_FALSE(file.at("cases").as_array().empty()) << "memory.json";
   return file.at("cases").as_array();
 }
 

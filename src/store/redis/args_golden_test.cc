@@ -5,12 +5,10 @@
 
 #include <bit>
 #include <boost/json/src.hpp>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
 
+#include "base/golden.h"
 #include "mg/store/redis/args.h"
 #include "mg/store/redis/options.h"
 
@@ -20,12 +18,8 @@ namespace {
 namespace json = boost::json;
 
 json::array golden_cases() {
-  const char* folder = std::getenv("MG_GOLDEN_DIR");
-  const std::string path = std::string(folder != nullptr ? folder : MG_SOURCE_DIR "/tests/golden") + "/redis_args.json";
-  std::ifstream in(path);
-  const std::string text(std::istreambuf_iterator<char>(in), {});
-  const json::value file = json::parse(text);
-  EXPECT_FALSE(file.at("cases").as_array().empty()) << path;
+  const json::value file = json::parse(golden::text("redis_args.json"));
+  EXPECT_FALSE(file.at("cases").as_array().empty()) << "redis_args.json";
   return file.at("cases").as_array();
 }
 

@@ -7,13 +7,12 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/base64.h"
+#include "base/golden.h"
 #include "mg/utils/auth/jwt.h"
 
 namespace mg::auth {
@@ -25,16 +24,12 @@ using dtype::List;
 using dtype::Value;
 
 std::vector<json::object> golden_cases(std::string_view group) {
-  const char* folder = std::getenv("MG_GOLDEN_DIR");
-  const std::string path = std::string(folder != nullptr ? folder : MG_SOURCE_DIR "/tests/golden") + "/auth.json";
-  std::ifstream in(path);
-  const std::string text(std::istreambuf_iterator<char>(in), {});
   std::vector<json::object> found;
-  const json::value file = json::parse(text);
+  const json::value file = json::parse(golden::text("auth.json"));
   for (const auto& item : file.at("cases").as_array()) {
     if (item.at("group").as_string() == group) found.push_back(item.as_object());
   }
-  EXPECT_FALSE(found.empty()) << path << " has no group " << group;
+  EXPECT_FALSE(found.empty()) << "auth.json has no group " << group;
   return found;
 }
 

@@ -2,15 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <boost/json/src.hpp>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <regex>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "base/golden.h"
 #include "mg/utils/errors/chain.h"
 #include "mg/utils/errors/convert.h"
 #include "mg/utils/errors/language.h"
@@ -21,16 +19,12 @@ namespace {
 namespace json = boost::json;
 
 std::vector<json::object> golden_cases(std::string_view group) {
-  const char* folder = std::getenv("MG_GOLDEN_DIR");
-  const std::string path = std::string(folder != nullptr ? folder : MG_SOURCE_DIR "/tests/golden") + "/errors.json";
-  std::ifstream in(path);
-  const std::string text(std::istreambuf_iterator<char>(in), {});
   std::vector<json::object> found;
-  const json::value file = json::parse(text);
+  const json::value file = json::parse(golden::text("errors.json"));
   for (const auto& item : file.at("cases").as_array()) {
     if (item.at("group").as_string() == group) found.push_back(item.as_object());
   }
-  EXPECT_FALSE(found.empty()) << path << " has no group " << group;
+  EXPECT_FALSE(found.empty()) << "errors.json has no group " << group;
   return found;
 }
 

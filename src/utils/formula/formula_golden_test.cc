@@ -6,15 +6,13 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/golden.h"
 #include "mg/utils/formula/formula.h"
 #include "utils/formula/arithmetic.h"
 #include "utils/formula/lexer.h"
@@ -27,10 +25,7 @@ namespace {
 namespace json = boost::json;
 
 json::array golden_cases() {
-  const char* dir = std::getenv("MG_GOLDEN_DIR");
-  std::ifstream file(std::string(dir != nullptr ? dir : MG_SOURCE_DIR "/tests/golden") + "/formula.json");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  json::array cases = json::parse(text).at("cases").as_array();
+  json::array cases = json::parse(golden::text("formula.json")).at("cases").as_array();
   EXPECT_FALSE(cases.empty());
   return cases;
 }

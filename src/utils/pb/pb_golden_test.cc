@@ -6,10 +6,9 @@
 #include <bit>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <memory>
 
+#include "base/golden.h"
 #include "mg/utils/dtype/convert.h"
 #include "mg/utils/pb/pb.h"
 #include "pb.pb.h"
@@ -20,12 +19,7 @@ namespace {
 namespace proto = google::protobuf;
 
 const dtype::List& golden_cases() {
-  static const dtype::Value all = [] {
-    const char* dir = std::getenv("MG_GOLDEN_DIR");
-    std::ifstream file(std::string(dir != nullptr ? dir : MG_SOURCE_DIR "/tests/golden") + "/pb.json");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    return dtype::parse_json(text).value_or(dtype::Value());
-  }();
+  static const dtype::Value all = dtype::parse_json(golden::text("pb.json")).value_or(dtype::Value());
   static const dtype::List none;
   return all.at("cases").is_list() ? all.at("cases").as_list() : none;
 }

@@ -2,12 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
 #include <string>
 
+#include "base/golden.h"
 #include "mg/utils/dtype/convert.h"
 #include "mg/utils/tool/chance.h"
 #include "mg/utils/tool/date.h"
@@ -26,10 +25,7 @@ using dtype::Value;
 
 const dtype::List& golden_cases() {
   static const Value all = [] {
-    const char* dir = std::getenv("MG_GOLDEN_DIR");
-    std::ifstream file(std::string(dir != nullptr ? dir : MG_SOURCE_DIR "/tests/golden") + "/tool.json");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    auto value = dtype::parse_json(text);
+    auto value = dtype::parse_json(golden::text("tool.json"));
     EXPECT_TRUE(value) << (value ? "" : value.error().detail);
     return value ? *value : Value();
   }();
