@@ -202,8 +202,11 @@ class Method::State {
   Result<std::size_t> choose_filtered(Slot& slot, const CandidateSet& set, const Choice& choice);
   std::unique_ptr<Error> prepare(PerLoop& own, Candidate& to);
   Task<Result<void>> launch(PerLoop& own, Candidate& to, const Context& context, const Messages& messages);
+  static bool has_answered(const Slot& slot, const Candidate& to, const Result<void>& done);
   Task<Result<void>> finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call, bool pinned,
-                            Filter filter, Context context, Messages messages);
+                            std::unique_ptr<Filter> filter, Context context, Messages messages);
+  Task<Result<void>> try_others(Slot& slot, SetPtr set, std::size_t index, Result<void> done,
+                                std::unique_ptr<Filter> filter, Context context, Messages messages);
 
   Client::State& client_;
   const std::atomic<std::uint64_t>& version_;  // The resolver's.
@@ -437,47 +440,59 @@ Task<Result<void>> Method::State::send(Slot& slot, const Choice& choice, const C
     return call;
   }
   if (const Error* const error = call.error(); error && !is_not_run(*error)) return call;
-  return finish(slot, set, index, std::move(call), choice.pinned(), choice.filter ? *choice.filter : Filter(), context,
-                messages);
+  return finish(slot, set, index, std::move(call), choice.pinned(),
+                choice.filter ? std::make_unique<Filter>(*choice.filter) : nullptr, context, messages);
 }
 
-// Waits for the answer; where the request did not run and another node may have it, gives it to that.
+// What an answer says of the node's health. False when the request did not run there.
+bool Method::State::has_answered(const Slot& slot, const Candidate& to, const Result<void>& done) {
+  if (done) {
+    to.health->worked();
+    return true;
+  }
+  if (is_not_run(done.error())) {
+    to.health->failed(slot.own->loop->now());
+    return false;
+  }
+  if (done.error().id != kClientId) {
+    to.health->worked();  // It answered.
+  } else if (done.error().code == code::kTimeout) {
+    to.health->missed(slot.own->loop->now());
+  }
+  return true;
+}
+
+// Waits for the answer. A thousand of these wait at once: what is rarely needed is in try_others().
 Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call,
-                                         bool pinned, Filter filter, Context context, Messages messages) {
+                                         bool pinned, std::unique_ptr<Filter> filter, Context context,
+                                         Messages messages) {
+  Result<void> done;
+  {
+    const Count pending(slot.own->pending);
+    const Count pending_there(set->all[index].pending);
+    done = co_await std::move(call);
+  }
+  if (has_answered(slot, set->all[index], done) || pinned || context.deadline().expired(slot.own->loop->now())) {
+    co_return done;
+  }
+  co_return co_await try_others(slot, std::move(set), index, std::move(done), std::move(filter), context, messages);
+}
+
+// The request did not run on the node `index`: another may have it.
+Task<Result<void>> Method::State::try_others(Slot& slot, SetPtr set, std::size_t index, Result<void> done,
+                                             std::unique_ptr<Filter> filter, Context context, Messages messages) {
   PerLoop& own = *slot.own;
   std::vector<const Node*> tried;  // Of `set`. Health is not enough: another loop's call may still have worked there.
   const auto pick = [&]() -> Result<std::size_t> {
     const Filter untried = [&](const Node& node) {
-      return std::ranges::find(tried, &node) == tried.end() && (!filter || filter(node));
+      return std::ranges::find(tried, &node) == tried.end() && (!filter || (*filter)(node));
     };
     Result<std::size_t> found = choose_filtered(slot, *set, {{}, &untried});
     if (found && set->all[*found].health->set_aside(own.loop->now())) return std::unexpected(none_available(service_));
     return found;
   };
   for (;;) {
-    Candidate& to = set->all[index];
-    Result<void> done;
-    {
-      const Count pending(own.pending);
-      const Count pending_there(to.pending);
-      done = co_await std::move(call);
-    }
-    if (done) {
-      to.health->worked();
-      co_return done;
-    }
-    const Clock::TimePoint now = own.loop->now();
-    if (!is_not_run(done.error())) {
-      if (done.error().id != kClientId) {
-        to.health->worked();  // It answered.
-      } else if (done.error().code == code::kTimeout) {
-        to.health->missed(now);
-      }
-      co_return done;
-    }
-    to.health->failed(now);
-    if (pinned || context.deadline().expired(now)) co_return done;
-    tried.push_back(to.node);
+    tried.push_back(set->all[index].node);
     Result<std::size_t> next = pick();
     if (!next) {
       // All that it knew when it began; others may have come meanwhile.
@@ -494,7 +509,14 @@ Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t ind
       if (!next) co_return done;
     }
     index = *next;
-    call = launch(own, set->all[index], context, messages);
+    Candidate& to = set->all[index];
+    Task<Result<void>> call = launch(own, to, context, messages);
+    {
+      const Count pending(own.pending);
+      const Count pending_there(to.pending);
+      done = co_await std::move(call);
+    }
+    if (has_answered(slot, to, done) || context.deadline().expired(own.loop->now())) co_return done;
   }
 }
 
