@@ -20,12 +20,6 @@ import harness
 from harness import BenchError, Row
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 GROWTH_BAR = 1.15
 # depth, bar of the rate's ratio, bar of the CPU's ratio
 GO_BARS = ((1, 15, 1 / 25), (16, 150, 1 / 250))
@@ -38,7 +32,7 @@ class Helper:
         if shutil.which(name) is None:
             raise BenchError(f"{name} is missing: apt-get install {package}")
         self._folder = tempfile.TemporaryDirectory(prefix=f"mgbench-{name}-")
-        port = free_port()
+        port = harness.free_port()
         self.address = f"127.0.0.1:{port}"
         self._log = open(pathlib.Path(self._folder.name) / "log", "wb")  # pylint: disable=consider-using-with
         self._process = subprocess.Popen([name, *command(port, self._folder.name)], stdout=self._log, stderr=self._log,
@@ -74,7 +68,7 @@ class Helper:
 
 def etcd():
     def command(port, folder):
-        client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{free_port()}"
+        client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{harness.free_port()}"
         return ["--data-dir", f"{folder}/data", "--unsafe-no-fsync", "--log-level", "error", "--listen-client-urls", client,
                 "--advertise-client-urls", client, "--listen-peer-urls", peer]
     return Helper("etcd", "etcd-server", command)

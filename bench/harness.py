@@ -14,6 +14,7 @@ import queue
 import resource
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -120,6 +121,13 @@ class Servers:
     def stop(self, server):
         self._all.remove(server)
         server.stop()
+
+
+def free_port():
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def mgbench(program, server, scheme, *flags, cpus=None, timeout_s=300):

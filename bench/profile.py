@@ -56,7 +56,7 @@ def train_alone(args, folder):
 
 def train_cluster(args, folder):
     """Gate and game as two processes, over the link."""
-    etcd = cluster.Etcd()
+    etcd = cluster.etcd()
     try:
         with harness.Servers() as servers:
             common = ("--loops", "1", "--registry_address", etcd.address, "--rpc_address", "127.0.0.1:0")

@@ -30,7 +30,6 @@ import threading
 import time
 
 import harness
-from cluster import free_port
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "faults"))
 import wire  # pylint: disable=wrong-import-position
@@ -99,7 +98,7 @@ class Cluster:
         self.parts = {}
         self.urls = {}
         self.probed = {}  # By gate: the port where a probe logs in.
-        etcd, peer, nats = free_port(), free_port(), free_port()
+        etcd, peer, nats = harness.free_port(), harness.free_port(), harness.free_port()
         self._add("etcd", ["etcd", "--data-dir", f"{folder}/etcd",
                            "--listen-client-urls", f"http://127.0.0.1:{etcd}",
                            "--advertise-client-urls", f"http://127.0.0.1:{etcd}",
@@ -109,10 +108,10 @@ class Cluster:
         self._add("nats", ["nats-server", "-a", "127.0.0.1", "-p", str(nats)], folder, nats)
         common = ["--registry_address", f"127.0.0.1:{etcd}", "--broker_address", f"127.0.0.1:{nats}", "--loops", "1"]
         for name in ("game1", "game2"):
-            rpc = free_port()
+            rpc = harness.free_port()
             self._add(name, [f"{build}/examples/game", *common, "--rpc_address", f"127.0.0.1:{rpc}"], folder, rpc)
         for name, scheme, depth in (("gate1", "tcp", 1), ("gate2", "ws", 16)):
-            ports = {kind: free_port() for kind in ("tcp", "ws")}
+            ports = {kind: harness.free_port() for kind in ("tcp", "ws")}
             listen = ",".join(f"127.0.0.1:{port}" for port in ports.values())
             self._add(name, [f"{build}/examples/gate", *common, "--agent_type", ",".join(ports), "--agent_port", listen,
                              "--agent_depth", str(depth), "--agent_handshakes_per_ip", "0",

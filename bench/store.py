@@ -12,7 +12,6 @@ import tempfile
 import time
 
 import harness
-from cluster import free_port
 
 
 def wait_for(port, seconds=20):
@@ -29,7 +28,7 @@ def wait_for(port, seconds=20):
 def run(context):
     if shutil.which("redis-server") is None:
         raise harness.BenchError("redis-server is missing")
-    port = free_port()
+    port = harness.free_port()
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen(
             ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
