@@ -65,6 +65,7 @@ class ConsistentHash final : public Picker {
   }
   std::size_t pick(std::span<const Candidate> nodes, const Context& context, Clock::TimePoint now,
                    Random& random) override {
+    if (nodes.size() == 1) return 0;
     const std::string_view value = context.meta().get(key_);
     if (value.empty()) return pick_random(nodes, now, random);
     const std::uint64_t hash = hash_of(value);
