@@ -78,7 +78,6 @@ class GeneratedService : public testing::Test {
   hall::Hall::Client halls_{gate_, "hall"};
 };
 
-// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): they outlive the tasks here.
 Task<Result<std::string>> address_at(hall::Hall::Client& halls, std::string uuid) {
   hall::InEnter in;
   hall::Line out;
@@ -160,7 +159,6 @@ TEST_F(GeneratedService, GivesTheErrorsOfItsMethods) {
   EXPECT_EQ(done.error().code, mg::code::kNotFound);
   EXPECT_EQ(done.error().detail, "no room");
 }
-// NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
 
 TEST(GeneratedAddTo, FillsATableAndTellsTheFirstError) {
   MyHall object("x");
@@ -273,7 +271,6 @@ struct ScriptedTransport : mg::rpc::Transport {
   std::vector<std::string> written;
 };
 
-// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): they outlive the tasks here.
 Task<std::string> talk_to(Task<mg::rpc::StubStream<Line, Line>::Opened> opening) {
   auto stream = co_await std::move(opening);
   if (!stream) co_return stream.error().detail;
@@ -297,7 +294,6 @@ Task<std::string> talk_back(Chat::Client& chats, std::string uuid) {
   const mg::Meta meta("chat", uuid);
   co_return co_await talk_to(chats.talk(meta));
 }
-// NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
 
 TEST(GeneratedStream, IsOpenedOnANode) {
   const auto transport = std::make_shared<ScriptedTransport>();

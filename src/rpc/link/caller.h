@@ -99,7 +99,7 @@ class Caller final : public Connection, private IoHandler {
   static void settle(Pending& pending, std::unique_ptr<Error> error);
   static void settle_all(List& list, const Error& error);
   // In calls_, for one whose answer nobody waits for.
-  static Pending* nobody() { return reinterpret_cast<Pending*>(alignof(Pending)); }
+  static Pending* nobody() { return reinterpret_cast<Pending*>(alignof(Pending)); }  // NOLINT: only compared
   Pending* answered(std::uint32_t call);
   void send_queued();
   void take_queue(List& into);

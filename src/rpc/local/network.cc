@@ -431,7 +431,7 @@ class LocalServed final : public Served {
   };
   static Task<void> stop_on(Loop& loop, std::shared_ptr<Endpoint> endpoint, std::shared_ptr<Stopping> stopping,
                             Deadline deadline);
-  static void report(std::shared_ptr<Stopping> stopping, std::size_t running);
+  static void report(const std::shared_ptr<Stopping>& stopping, std::size_t running);
   void forget() {
     const std::lock_guard lock(state_->mutex);
     const auto at = state_->endpoints.find(endpoint_->id);
@@ -452,7 +452,7 @@ Task<void> LocalServed::stop_on(Loop& loop, std::shared_ptr<Endpoint> endpoint, 
   stopping->loop.post_always([stopping, running] { report(stopping, running); });
 }
 
-void LocalServed::report(std::shared_ptr<Stopping> stopping, std::size_t running) {
+void LocalServed::report(const std::shared_ptr<Stopping>& stopping, std::size_t running) {
   stopping->running += running;
   if (--stopping->left == 0) stopping->all.set(true);
 }
