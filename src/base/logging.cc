@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -121,7 +123,13 @@ class Logging::Impl {
       file_output_ = output.get();
       sinks_.push_back(std::make_unique<Sink>(std::move(output), file.format.value_or(format), false));
     }
-    thread_ = std::thread([this] { work(); });
+    try {
+      thread_ = std::thread([this] { work(); });
+    } catch (const std::system_error& e) {
+      // Nobody could be told of anything from here on.
+      std::fprintf(stderr, "logging: no thread: %s\n", e.what());
+      std::_Exit(1);
+    }
   }
 
   ~Impl() {

@@ -131,7 +131,8 @@ bool Loop::enqueue(std::move_only_function<void()> function, bool bounded) {
 
 void Loop::wake() noexcept {
   const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
+  while (::write(wake_fd_, &one, sizeof one) < 0 && errno == EINTR) {
+  }
 }
 
 void Loop::watch(int fd, IoHandler& handler, std::uint32_t events) {
