@@ -5,6 +5,7 @@
 #include <string>
 
 #include "app/app_impl.h"
+#include "app/out_of_memory.h"
 #include "app/process_impl.h"
 #include "app/remote.h"
 #include "mg/base/check.h"
@@ -174,6 +175,7 @@ Random& Process::random() {
 }
 
 int Process::run(int argc, const char* const* argv) {
+  end_when_out_of_memory();
   if (const auto exit = impl_->flags.parse(argc, argv)) return *exit;
   if (const auto ready = impl_->set_up(); !ready) {
     log::error("{}: start failed: {}", impl_->options.name, to_json(ready.error()));

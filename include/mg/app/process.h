@@ -25,7 +25,8 @@ namespace exit_code {
 inline constexpr int kStopped = 0;
 inline constexpr int kStartFailed = 1;
 inline constexpr int kBadFlags = 2;
-inline constexpr int kStopFailed = 3;  // Stopped, but a hook failed or work was left when the time was up.
+inline constexpr int kStopFailed = 3;   // Stopped, but a hook failed or work was left when the time was up.
+inline constexpr int kOutOfMemory = 4;  // `new` found none while run() was on: one line on stderr, nothing undone.
 // A second signal ends the process at once with 128 + its number.
 }  // namespace exit_code
 

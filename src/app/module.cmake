@@ -1,0 +1,5 @@
+if(TARGET app_test)
+  target_link_libraries(app_test PRIVATE mg_test_support)
+  target_compile_definitions(app_test PRIVATE MG_MEMORY_EATER="${CMAKE_BINARY_DIR}/tests/servers/memory_eater")
+  add_dependencies(app_test memory_eater)
+endif()
