@@ -183,7 +183,7 @@ class Server:
 
     # ---- clients
 
-    def open(self, kind, *, rcvbuf=None, sndbuf=None, timeout=None):
+    def open(self, kind, *, rcvbuf=None, sndbuf=None, mss=None, timeout=None):
         """A connected socket (TLS done for wss and tcps)."""
         sock = socket.socket()
         try:
@@ -191,6 +191,8 @@ class Server:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
             if sndbuf:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
+            if mss:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
             sock.settimeout(timeout or limit(5))
             sock.connect(("127.0.0.1", self.ports[kind]))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -201,9 +203,9 @@ class Server:
             sock.close()
             raise
 
-    def connect(self, kind, *, rcvbuf=None, sndbuf=None, **handshake):
+    def connect(self, kind, *, rcvbuf=None, sndbuf=None, mss=None, **handshake):
         """A client on a new connection; ws and wss: upgraded."""
-        sock = self.open(kind, rcvbuf=rcvbuf, sndbuf=sndbuf)
+        sock = self.open(kind, rcvbuf=rcvbuf, sndbuf=sndbuf, mss=mss)
         if kind.startswith("ws"):
             return WsClient(sock, self, kind).upgrade(**handshake)
         return TcpClient(sock, self, kind)
