@@ -39,11 +39,19 @@ mg::Task<mg::Result<void>> GameHandler::Login_10001(mg::AgentMeta& player, const
   co_return mg::Result<void>();
 }
 
-mg::Result<void> GameHandler::CreateRole_10002(mg::AgentMeta& player, const msg::C2S_10002& in, msg::S2C_10002& out) {
-  const auto role = world_.create_role(player.account_id(), in.name());
-  if (!role) return std::unexpected(role.error());
+mg::Task<mg::Result<void>> GameHandler::CreateRole_10002(mg::AgentMeta& player, const msg::C2S_10002& in,
+                                                         msg::S2C_10002& out) {
+  mg::Result<Role> role;
+  if (players_.kept()) {
+    if (auto fine = World::check_role_name(in.name()); !fine) co_return fine;
+    role = co_await players_.add({.account = player.account_id(), .name = in.name()});
+    if (role) world_.know(*role);
+  } else {
+    role = world_.create_role(player.account_id(), in.name());
+  }
+  if (!role) co_return std::unexpected(role.error());
   fill(*out.mutable_created(), *role);
-  return {};
+  co_return mg::Result<void>();
 }
 
 mg::Task<mg::Result<void>> GameHandler::SelectRole_10003(mg::AgentMeta& player, const msg::C2S_10003& in,

@@ -9,6 +9,7 @@
 
 #include "examples/game/forward.h"
 #include "examples/game/game_handler.h"
+#include "examples/game/players.h"
 #include "examples/game/sessions.h"
 #include "examples/game/world.h"
 #include "mg/app/app.h"
@@ -19,11 +20,13 @@ namespace example {
 // Lifetime: as long as the app runs.
 class GameService {
  public:
-  explicit GameService(mg::App& app);
+  // `keep`: players are on disk, in a file that ends with the process when flags name no other place.
+  explicit GameService(mg::App& app, bool keep = false);
 
  private:
   std::string token_secret_;
   World world_;
+  Players players_;
   Sessions sessions_;
   GameHandler handler_;
   mg::protocol::Router router_;

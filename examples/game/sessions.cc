@@ -60,6 +60,11 @@ mg::Task<mg::Result<void>> Sessions::claim(const mg::rpc::Context& context, cons
     const std::lock_guard lock(mutex_);
     directory_[account] = std::move(now);
   }
+  if (players_.kept()) {
+    const auto roles = co_await players_.of(account);
+    if (!roles) co_return std::unexpected(roles.error());
+    for (const Role& role : *roles) world_.know(role);
+  }
   msg::S2C_10001 login;
   login.set_accountid(account);
   for (const Role& role : world_.roles(account)) fill(*login.add_roles(), role);

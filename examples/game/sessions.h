@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "examples/game/players.h"
 #include "examples/game/world.h"
 #include "examples/proto/game.rpc.pb.h"
 #include "examples/proto/gate.pb.h"
@@ -27,7 +28,7 @@ namespace example {
 // Threads: shared.
 class Sessions {
  public:
-  Sessions(mg::App& app, World& world) : app_(app), world_(world) {}
+  Sessions(mg::App& app, World& world, Players& players) : app_(app), world_(world), players_(players) {}
 
   // Before the first call.
   void start(mg::Runtime& runtime);
@@ -57,6 +58,7 @@ class Sessions {
 
   mg::App& app_;
   World& world_;
+  Players& players_;
   std::vector<std::unique_ptr<mg::Mailbox>> turns_;  // By loop; an account has one of them.
   mutable std::mutex mutex_;                         // docs/threads.md: "example sessions"
   std::unordered_map<std::int64_t, Session> directory_;

@@ -61,6 +61,17 @@ mg::Result<Role> World::create_role(std::int64_t account, std::string_view name)
   return roles_[id] = Role{.id = id, .account = account, .name = std::string(name)};
 }
 
+mg::Result<void> World::check_role_name(std::string_view name) {
+  return check_name("role name", name);
+}
+
+void World::know(const Role& role) {
+  const std::lock_guard lock(mutex_);
+  if (!roles_.try_emplace(role.id, role).second) return;
+  roles_of_[role.account].push_back(role.id);
+  names_.try_emplace(role.name, role.id);
+}
+
 mg::Result<Role> World::role(std::int64_t account, std::int64_t id) const {
   const std::lock_guard lock(mutex_);
   const auto mine = roles_of_.find(account);

@@ -1,4 +1,5 @@
-// examples/game/world.h -- what the game remembers: accounts, their roles, who is in which room. In memory for now.
+// examples/game/world.h -- what the game remembers: accounts, their roles, who is in which room. In memory; players.h
+// keeps roles.
 //
 //   std::int64_t account = World::account("alice");
 //   Result<Role> role = world.create_role(account, "Ann");
@@ -38,6 +39,10 @@ class World {
   std::vector<Role> roles(std::int64_t account) const;
   // Errors: kInvalid  the name is empty, too long or has control characters; kExists  taken; kTooMany  kMaxRoles
   mg::Result<Role> create_role(std::int64_t account, std::string_view name);
+  // Errors: kInvalid  it is empty, too long or has control characters
+  static mg::Result<void> check_role_name(std::string_view name);
+  // A role that was made before, or elsewhere.
+  void know(const Role& role);
   // Errors: kNotFound  the account has no such role. `id` 0: its first one.
   mg::Result<Role> role(std::int64_t account, std::int64_t id) const;
   mg::Result<std::string> role_name(std::int64_t id) const;

@@ -1,0 +1,51 @@
+// examples/game/players.h -- roles on disk: in a file of this process (flag db_file), or in MongoDB (flag mongo), which
+// game nodes share.
+//
+//   Players players; players.add_flags(app.flags(), true);
+//   co_await players.open();                          // from a before_start hook
+//   co_await players.add(role);                       // kExists: the name is taken
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "examples/game/world.h"
+#include "mg/base/deadline.h"
+#include "mg/base/flags.h"
+#include "mg/runtime/task.h"
+#include "mg/store/documents/documents.h"
+#include "mg/store/mongo/mongo.h"
+
+namespace example {
+
+// Threads: shared, from open() to close().
+class Players {
+ public:
+  Players() = default;
+  Players(const Players&) = delete;
+  Players& operator=(const Players&) = delete;
+  ~Players();
+
+  // `always`: with neither flag there is a file that is removed at the end, else nothing is kept.
+  void add_flags(mg::Flags& flags, bool always);
+  // Errors: the store's, as that another process has the file
+  mg::Task<mg::Result<void>> open();
+  void close();
+  bool kept() const { return store_ != nullptr; }
+
+  // Requires: kept().
+  mg::Task<mg::Result<std::vector<Role>>> of(std::int64_t account);
+  // Gives it a number, and keeps it. Errors: kExists  the name is taken · kTooMany  the account has kMaxRoles
+  mg::Task<mg::Result<Role>> add(Role role);
+
+ private:
+  bool always_ = false;
+  std::string file_;
+  mg::documents::MongoOptions mongo_{.database = "game"};
+  std::string temporary_;  // Folder, removed at the end.
+  std::unique_ptr<mg::documents::Documents> store_;
+};
+
+}  // namespace example
