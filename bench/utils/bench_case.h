@@ -50,12 +50,15 @@ class Report {
       us.push_back(mine);
       if (yardstick) them.push_back(other);
     }
-    std::printf(R"({"name":"%.*s","bar":%g,"values":)", static_cast<int>(name.name.size()), name.name.data(), name.bar);
-    print(us);
-    std::printf(R"(,"yardstick":)");
-    print(them);
-    std::printf("}\n");
-    std::fflush(stdout);
+    print(name, "ns", us, them);
+  }
+  // What was measured otherwise: `measure` gives one value. The first round only warms up.
+  void figure(const RowName& name, std::string_view unit, const std::function<double()>& measure) {
+    if (!wanted(name.name)) return;
+    std::vector<double> values;
+    measure();
+    for (int i = 0; i < (settings_.quick ? 3 : 15); ++i) values.push_back(measure());
+    print(name, unit, values, {});
   }
 
  private:
@@ -69,6 +72,16 @@ class Report {
       ++times;
     } while (Clock::now() - begin < enough);
     return std::chrono::duration<double, std::nano>(Clock::now() - begin).count() / static_cast<double>(times * count);
+  }
+  static void print(const RowName& name, std::string_view unit, const std::vector<double>& us,
+                    const std::vector<double>& them) {
+    std::printf(R"({"name":"%.*s","unit":"%.*s","bar":%g,"values":)", static_cast<int>(name.name.size()),
+                name.name.data(), static_cast<int>(unit.size()), unit.data(), name.bar);
+    print(us);
+    std::printf(R"(,"yardstick":)");
+    print(them);
+    std::printf("}\n");
+    std::fflush(stdout);
   }
   static void print(const std::vector<double>& values) {
     for (std::size_t i = 0; i < values.size(); ++i) std::printf("%c%.5g", i == 0 ? '[' : ',', values[i]);
