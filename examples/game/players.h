@@ -34,6 +34,7 @@ class Players {
   mg::Task<mg::Result<void>> open();
   void close();
   bool kept() const { return store_ != nullptr; }
+  bool alone() const { return mongo_.url.empty(); }  // Nobody else writes what is kept.
 
   // Requires: kept().
   mg::Task<mg::Result<std::vector<Role>>> of(std::int64_t account);

@@ -60,10 +60,11 @@ mg::Task<mg::Result<void>> Sessions::claim(const mg::rpc::Context& context, cons
     const std::lock_guard lock(mutex_);
     directory_[account] = std::move(now);
   }
-  if (players_.kept()) {
+  // What only this process writes is read once.
+  if (players_.kept() && !(players_.alone() && world_.knows_all(account))) {
     const auto roles = co_await players_.of(account);
     if (!roles) co_return std::unexpected(roles.error());
-    for (const Role& role : *roles) world_.know(role);
+    world_.know_all(account, *roles);
   }
   msg::S2C_10001 login;
   login.set_accountid(account);

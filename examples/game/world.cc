@@ -7,6 +7,8 @@
 namespace example {
 namespace {
 
+constexpr std::size_t kKnownAccounts = 100'000;
+
 mg::Result<void> check_name(std::string_view what, std::string_view name) {
   if (name.empty() || name.size() > World::kMaxNameBytes) {
     return mg::fail(mg::code::kInvalid, "{}: 1 to {} octets, not {}", what, World::kMaxNameBytes, name.size());
@@ -67,9 +69,25 @@ mg::Result<void> World::check_role_name(std::string_view name) {
 
 void World::know(const Role& role) {
   const std::lock_guard lock(mutex_);
+  know_locked(role);
+}
+
+void World::know_locked(const Role& role) {
   if (!roles_.try_emplace(role.id, role).second) return;
   roles_of_[role.account].push_back(role.id);
   names_.try_emplace(role.name, role.id);
+}
+
+bool World::knows_all(std::int64_t account) const {
+  const std::lock_guard lock(mutex_);
+  return known_.contains(account);
+}
+
+void World::know_all(std::int64_t account, std::span<const Role> roles) {
+  const std::lock_guard lock(mutex_);
+  for (const Role& role : roles) know_locked(role);
+  if (known_.size() >= kKnownAccounts) known_.clear();  // They are read again.
+  known_.insert(account);
 }
 
 mg::Result<Role> World::role(std::int64_t account, std::int64_t id) const {

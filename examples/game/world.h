@@ -7,9 +7,11 @@
 
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "examples/proto/msg.pb.h"
@@ -43,6 +45,9 @@ class World {
   static mg::Result<void> check_role_name(std::string_view name);
   // A role that was made before, or elsewhere.
   void know(const Role& role);
+  // Whether know_all() has told the roles of this account. (Of the last 100,000 such accounts or fewer.)
+  bool knows_all(std::int64_t account) const;
+  void know_all(std::int64_t account, std::span<const Role> roles);
   // Errors: kNotFound  the account has no such role. `id` 0: its first one.
   mg::Result<Role> role(std::int64_t account, std::int64_t id) const;
   mg::Result<std::string> role_name(std::int64_t id) const;
@@ -55,9 +60,12 @@ class World {
   std::uint32_t members(std::string_view room) const;
 
  private:
+  void know_locked(const Role& role);
+
   mutable std::mutex mutex_;  // docs/threads.md: "example world"
   std::unordered_map<std::int64_t, Role> roles_;
   std::unordered_map<std::int64_t, std::vector<std::int64_t>> roles_of_;
+  std::unordered_set<std::int64_t> known_;  // Accounts.
   std::unordered_map<std::string, std::int64_t> names_;
   std::unordered_map<std::int64_t, std::string> room_of_;
   std::unordered_map<std::string, std::uint32_t> members_;
