@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
   mg::log::Logging logging;
   mg::Process process({.name = "demo", .about = "A game server in one process: gate and game."});
   mg::App game_app(process, {.name = "game"});
-  example::GameService game(game_app, /*keep=*/true);
+  example::GameService game(game_app);
   mg::App gate_app(process, {.name = "gate"});
   example::GateService gate(
       gate_app, {.types = {"websocket", "tcp"}, .ports = {"127.0.0.1:9000", "127.0.0.1:9001"}, .host = "127.0.0.1"});

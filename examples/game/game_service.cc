@@ -6,14 +6,14 @@
 
 namespace example {
 
-GameService::GameService(mg::App& app, bool keep)
+GameService::GameService(mg::App& app)
     : token_secret_(kDemoSecret),
       sessions_(app, world_, players_),
       handler_(app, world_, players_, sessions_, token_secret_),
       forward_(router_, world_, sessions_) {
   app.flags().section("Game");
   app.flags().add("token_secret", &token_secret_, "Secret that login tokens are signed with", {.secret = true});
-  players_.add_flags(app.flags(), keep);
+  players_.add_flags(app.flags());
   app.add_handler(game::Forward::kProtocol, mg::rpc::forward_handler<game::InForwardProtocol, game::OutForwardProtocol>(
                                                 forward_, &Forward::protocol));
   app.add_handler(game::Forward::kOffline, forward_, &Forward::offline);

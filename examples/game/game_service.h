@@ -20,8 +20,7 @@ namespace example {
 // Lifetime: as long as the app runs.
 class GameService {
  public:
-  // `keep`: players are on disk, in a file that ends with the process when flags name no other place.
-  explicit GameService(mg::App& app, bool keep = false);
+  explicit GameService(mg::App& app);
 
  private:
   std::string token_secret_;

@@ -1,9 +1,5 @@
 #include "examples/game/players.h"
 
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include "mg/base/log.h"
@@ -33,8 +29,7 @@ Players::~Players() {
   close();
 }
 
-void Players::add_flags(mg::Flags& flags, bool always) {
-  always_ = always;
+void Players::add_flags(mg::Flags& flags) {
   flags.add("db_file", &file_, "File that keeps the players of this process; see also mongo");
   mongo_.add_to(flags);
 }
@@ -44,19 +39,10 @@ mg::Task<mg::Result<void>> Players::open() {
     auto connected = co_await mg::documents::Mongo::connect(mongo_);
     if (!connected) co_return std::unexpected(std::move(connected).error());
     store_ = *std::move(connected);
-  } else if (file_.empty() && !always_) {
+  } else if (file_.empty()) {
     co_return mg::Result<void>();
   } else {
-    std::string path = file_;
-    if (path.empty()) {
-      std::error_code fault;
-      std::string pattern = std::filesystem::temp_directory_path(fault) / "microgame-XXXXXX";
-      if (fault || ::mkdtemp(pattern.data()) == nullptr)
-        co_return mg::fail(mg::code::kUnavailable, "no folder for the players' file: {}", std::strerror(errno));
-      temporary_ = pattern;
-      path = temporary_ + "/game.db";
-    }
-    auto opened = mg::documents::Embedded::open({.path = path, .sync = temporary_.empty()});
+    auto opened = mg::documents::Embedded::open({.path = file_});
     if (!opened) co_return std::unexpected(std::move(opened).error());
     store_ = *std::move(opened);
   }
@@ -72,9 +58,6 @@ mg::Task<mg::Result<void>> Players::open() {
 
 void Players::close() {
   store_.reset();
-  if (temporary_.empty()) return;
-  std::error_code ignored;
-  std::filesystem::remove_all(std::exchange(temporary_, {}), ignored);
 }
 
 mg::Task<mg::Result<std::vector<Role>>> Players::of(std::int64_t account) {

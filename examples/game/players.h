@@ -1,7 +1,7 @@
 // examples/game/players.h -- roles on disk: in a file of this process (flag db_file), or in MongoDB (flag mongo), which
 // game nodes share.
 //
-//   Players players; players.add_flags(app.flags(), true);
+//   Players players; players.add_flags(app.flags());
 //   co_await players.open();                          // from a before_start hook
 //   co_await players.add(role);                       // kExists: the name is taken
 #pragma once
@@ -28,8 +28,8 @@ class Players {
   Players& operator=(const Players&) = delete;
   ~Players();
 
-  // `always`: with neither flag there is a file that is removed at the end, else nothing is kept.
-  void add_flags(mg::Flags& flags, bool always);
+  // With neither flag given nothing is kept.
+  void add_flags(mg::Flags& flags);
   // Errors: the store's, as that another process has the file
   mg::Task<mg::Result<void>> open();
   void close();
@@ -42,10 +42,8 @@ class Players {
   mg::Task<mg::Result<Role>> add(Role role);
 
  private:
-  bool always_ = false;
   std::string file_;
   mg::documents::MongoOptions mongo_{.database = "game"};
-  std::string temporary_;  // Folder, removed at the end.
   std::unique_ptr<mg::documents::Documents> store_;
 };
 
