@@ -44,10 +44,10 @@ mg::Task<mg::Result<void>> Sessions::claim(const mg::rpc::Context& context, cons
   if (!turn) co_return std::unexpected(turn.error());
 
   const Session before = known(account);
-  Session now{in.gatename(), in.gateid(), in.clientid(), co_await game_nodes()};
+  Place now{in.gatename(), in.gateid(), co_await game_nodes()};
   // First it is the account's, then the others go: of two that come at once at least one sees the other.
   gate::InGateBind bind;
-  bind.set_clientid(now.client_id);
+  bind.set_clientid(in.clientid());
   (*bind.mutable_meta())[std::string(mg::meta_key::kAccountId)] = std::to_string(account);
   bind.set_authstate(gate::InGateBind::CONFIRM);
   gate::OutGateBind bound;
@@ -55,11 +55,10 @@ mg::Task<mg::Result<void>> Sessions::claim(const mg::rpc::Context& context, cons
       !done) {
     co_return done;
   }
-  if (auto closed = co_await close_others(account, now, before, out); !closed) co_return closed;
-  {
-    const std::lock_guard lock(mutex_);
-    directory_[account] = std::move(now);
+  if (auto closed = co_await close_others(account, now, in.clientid(), before, out); !closed) {
+    co_return closed;
   }
+  remember(account, std::move(now), in.clientid());
   // What only this process writes is read once.
   if (players_.kept() && !(players_.alone() && world_.knows_all(account))) {
     const auto roles = co_await players_.of(account);
@@ -73,26 +72,27 @@ mg::Task<mg::Result<void>> Sessions::claim(const mg::rpc::Context& context, cons
   co_return mg::Result<void>();
 }
 
-mg::Task<mg::Result<void>> Sessions::close_others(std::int64_t account, const Session& now, const Session& before,
-                                                  game::OutSessionsClaim& out) {
-  if (before.client_id == now.client_id) co_return mg::Result<void>();  // A second login of the same.
+mg::Task<mg::Result<void>> Sessions::close_others(std::int64_t account, const Place& now, const std::string& client_id,
+                                                  const Session& before, game::OutSessionsClaim& out) {
+  const std::string old = before.place ? before.client.text() : "";
+  if (old == client_id) co_return mg::Result<void>();  // A second login of the same.
   msg::S2C_20002 told;
   told.set_reason(std::string(kReason));
   gate::InGateKick one;
   one.set_reason(std::string(kReason));
   one.set_cmd(kReplaced);
   told.SerializeToString(one.mutable_data());
-  if (!before.client_id.empty() && before.nodes == now.nodes) {
+  if (before.place && before.place->nodes == now.nodes) {
     gate::InGateKick direct = one;
-    direct.set_clientid(before.client_id);
-    const auto closed = co_await kick(before.gate_name, before.gate_id, std::move(direct));
+    direct.set_clientid(old);
+    const auto closed = co_await kick(before.place->gate_name, before.place->gate_id, std::move(direct));
     out.set_replaced(closed.value_or(0));
     if (closed && *closed > 0) co_return mg::Result<void>();
   }
   // It may be on any gate, or there may be none.
   one.set_metakey(std::string(mg::meta_key::kAccountId));
   one.set_metavalue(std::to_string(account));
-  one.set_except(now.client_id);
+  one.set_except(client_id);
   const auto gates = co_await app_.nodes().ids(now.gate_name);
   if (!gates) co_return std::unexpected(gates.error());
   for (const std::string& gate : *gates) {
@@ -130,10 +130,27 @@ Sessions::Session Sessions::known(std::int64_t account) const {
   return found == directory_.end() ? Session() : found->second;
 }
 
+void Sessions::remember(std::int64_t account, Place place, std::string_view client_id) {
+  const auto client = mg::Uuid::parse(client_id);
+  const std::lock_guard lock(mutex_);
+  if (!client ||
+      client->text() != client_id) {  // Of a gate that names its clients in its own way: all gates are asked.
+    directory_.erase(account);
+    return;
+  }
+  auto at = std::ranges::find_if(places_, [&](const auto& one) { return *one == place; });
+  if (at == places_.end()) {
+    std::erase_if(places_, [](const auto& one) { return one.use_count() == 1; });  // Nobody is there any more.
+    at = places_.insert(places_.end(), std::make_shared<const Place>(std::move(place)));
+  }
+  directory_[account] = {*at, *client};
+}
+
 void Sessions::ended(std::int64_t account, std::string_view client_id) {
+  const auto client = mg::Uuid::parse(client_id);
   const std::lock_guard lock(mutex_);
   const auto found = directory_.find(account);
-  if (found != directory_.end() && found->second.client_id == client_id) directory_.erase(found);
+  if (found != directory_.end() && found->second.client == client) directory_.erase(found);
 }
 
 }  // namespace example

@@ -20,6 +20,7 @@
 #include "examples/proto/game.rpc.pb.h"
 #include "examples/proto/gate.pb.h"
 #include "mg/app/app.h"
+#include "mg/base/uuid.h"
 #include "mg/meta/agent_meta.h"
 #include "mg/runtime/mailbox.h"
 
@@ -44,17 +45,25 @@ class Sessions {
   void ended(std::int64_t account, std::string_view client_id);
 
  private:
-  struct Session {
-    std::string gate_name, gate_id, client_id;
+  // A gate, while the game nodes were those.
+  struct Place {
+    std::string gate_name, gate_id;
     std::size_t nodes = 0;  // Which game nodes there were.
+    bool operator==(const Place&) const = default;
+  };
+  // Of every player who is logged in: it is small.
+  struct Session {
+    std::shared_ptr<const Place> place;  // Null: nothing is known.
+    mg::Uuid client;
   };
 
-  mg::Task<mg::Result<void>> close_others(std::int64_t account, const Session& now, const Session& before,
-                                          game::OutSessionsClaim& out);
+  mg::Task<mg::Result<void>> close_others(std::int64_t account, const Place& now, const std::string& client_id,
+                                          const Session& before, game::OutSessionsClaim& out);
   // How many the gate has closed.
   mg::Task<mg::Result<std::uint32_t>> kick(std::string gate_name, std::string gate_id, gate::InGateKick kick);
   mg::Task<std::size_t> game_nodes();
   Session known(std::int64_t account) const;
+  void remember(std::int64_t account, Place place, std::string_view client_id);
 
   mg::App& app_;
   World& world_;
@@ -62,6 +71,7 @@ class Sessions {
   std::vector<std::unique_ptr<mg::Mailbox>> turns_;  // By loop; an account has one of them.
   mutable std::mutex mutex_;                         // docs/threads.md: "example sessions"
   std::unordered_map<std::int64_t, Session> directory_;
+  std::vector<std::shared_ptr<const Place>> places_;  // Shared by the sessions.
 };
 
 }  // namespace example
