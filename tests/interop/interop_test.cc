@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <csignal>
 #include <map>
+#include <memory>
 #include <set>
+#include <vector>
 
 #include "tests/e2e/member.h"
 #include "tests/interop/go_peer.h"
@@ -510,6 +512,46 @@ TEST_F(Interop, AKilledNodeIsLeftByGo) {
   for (int i = 0; i < 20; ++i) EXPECT_THAT(who(), ::testing::AnyOf(second, ""));
   one.start();
   EXPECT_TRUE(eventually([&] { return who() == test::uuid_of(one); }));
+}
+
+// A watcher of Go takes the first event of an answer of etcd only: each record is a change of its own.
+TEST_F(Interop, NodesThatComeAndGoTogetherAreSeenByGo) {
+  start();
+  std::vector<std::unique_ptr<Node>> ours;
+  const auto add = [&] {
+    ours.push_back(std::make_unique<Node>("both", etcd_, nats_));
+    ASSERT_TRUE(ours.back()->start());
+  };
+  const auto who = [&] {
+    const object answer = go_->ask({{"do", "call"}, {"service", "both"}, {"endpoint", "Probe.Who"}});
+    return answer.contains("out") ? text(answer.at("out").at("Text")) : "";
+  };
+  std::set<std::string> all, seen;
+  const auto sees_all = [&] { return seen.insert(who()), std::ranges::includes(seen, all); };
+  add();
+  const std::string first = ours.front()->app.id();
+  ASSERT_TRUE(eventually([&] { return who() == first; }));
+  // Its cache begins to watch some time after its first question: when one that came later is seen, it does.
+  bool watches = false;
+  while (!watches && ours.size() < 10) {
+    add();
+    for (int i = 0; i < 200 && !watches; ++i) watches = who() == ours.back()->app.id();
+  }
+  ASSERT_TRUE(watches);
+  all = {first, ours.back()->app.id()};
+  for (int i = 0; i < 3; ++i) {
+    add();
+    all.insert(ours.back()->app.id());
+  }
+  EXPECT_TRUE(eventually(sees_all));
+  for (std::size_t i = 1; i < ours.size(); ++i) ours[i]->process.request_stop();
+  for (std::size_t i = 1; i < ours.size(); ++i) EXPECT_EQ(ours[i]->process.wait(), exit_code::kStopped);
+  EXPECT_TRUE(eventually([&] {
+    for (int i = 0; i < 20; ++i) {
+      if (who() != first) return false;
+    }
+    return true;
+  }));
 }
 
 TEST_F(Interop, BothComeBackWhenEtcdHasLostItsData) {
