@@ -1,8 +1,10 @@
-// The small readers of this module on any text: escapes, durations, sizes, UUIDs.
+// The small readers of this module on any text: escapes, durations, sizes, UUIDs, short decimals.
+#include <charconv>
 #include <cstdint>
 #include <cstdlib>
 
 #include "base/escape.h"
+#include "base/short_decimal.h"
 #include "mg/base/units.h"
 #include "mg/base/uuid.h"
 
@@ -22,6 +24,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (auto id = mg::Uuid::parse(text)) {
     if (mg::Uuid::parse(id->text()) != id) std::abort();
+  }
+  if (double value = 0; mg::read_short_decimal(text, value)) {
+    double same = 0;
+    const char* const end = text.data() + text.size();
+    if (std::from_chars(text.data(), end, same).ptr != end || same != value) std::abort();
   }
   return 0;
 }

@@ -8,6 +8,8 @@
 #include <limits>
 #include <string>
 
+#include "base/short_decimal.h"
+
 namespace mg::dtype {
 namespace {
 
@@ -155,6 +157,9 @@ Scanned<T> scan_any_float(std::string_view text) {
 template <class T>
 Scanned<T> scan_floating(std::string_view text) {
   T value = 0;
+  if constexpr (std::same_as<T, double>) {
+    if (read_short_decimal(text, value)) return {value, Fault::kNone};
+  }
   const auto end = std::from_chars(text.data(), text.data() + text.size(), value);
   // What from_chars took whole is as Go reads it, but for the names of infinities and NaNs.
   if (end.ec == std::errc() && end.ptr == text.data() + text.size() && std::isfinite(value))

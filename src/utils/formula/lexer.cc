@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/short_decimal.h"
 #include "base/utf8.h"
 
 namespace mg::formula::detail {
@@ -130,27 +131,7 @@ bool is_large(std::string_view number) {
 }  // namespace
 
 NumberStatus read_number(std::string_view token, double& value) {
-  // Most numbers: up to 15 digits and a point. Both parts of the quotient are exact, so it is the nearest double.
-  constexpr double kTens[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-  if (token.size() <= 15) {
-    std::uint64_t digits = 0;
-    std::size_t point = token.size();
-    std::size_t i = 0;
-    for (; i < token.size(); ++i) {
-      if (is_digit(token[i])) {
-        digits = digits * 10 + static_cast<std::uint64_t>(token[i] - '0');
-      } else if (token[i] == '.' && point == token.size()) {
-        point = i;
-      } else {
-        break;
-      }
-    }
-    if (i == token.size()) {
-      value = static_cast<double>(digits);
-      if (point != i) value /= kTens[i - point - 1];
-      return NumberStatus::kOk;
-    }
-  }
+  if (read_short_decimal(token, value)) return NumberStatus::kOk;
   std::string without;
   if (token.find('_') != token.npos) token = without = number_text(token);
   const char* const end = token.data() + token.size();
