@@ -91,6 +91,29 @@ TEST(FormulaArithmetic, ShortcutsOfAddAgreeWithItsDefinition) {
   }
 }
 
+TEST(FormulaArithmetic, SumsOfShortDecimalsAgreeWithTheDefinition) {
+  Numbers numbers;
+  std::mt19937_64 random(11);
+  const auto decimal = [&] {  // n/10^k, of all sizes.
+    const auto n = static_cast<std::int64_t>(random() >> (12 + random() % 50)) * (random() % 2 == 0 ? 1 : -1);
+    return static_cast<double>(n) / std::array{1.0, 10.0, 100.0, 1e3, 1e4, 1e5}[random() % 6];
+  };
+  std::size_t known = 0;
+  const auto check = [&](double a, double b, double sum) {
+    ++known;
+    ASSERT_EQ(bits(sum), bits(add_exact(a, b))) << go_fixed(a) << " + " << go_fixed(b) << ", not " << go_fixed(sum);
+  };
+  for (int i = 0; i < 300'000 && !HasFatalFailure(); ++i) {
+    const double a = random() % 8 == 0 ? numbers.next() : decimal();
+    double b = random() % 8 == 0 ? numbers.next() : decimal();
+    if (random() % 4 == 0) b = std::round(-a * static_cast<double>(random() % 4000)) / 2000;  // Most is cancelled.
+    double sum = 0;
+    if (add_decimals<false>(a, b, sum)) check(a, b, sum);
+    if (is_plain(b) && add_decimals<true>(a, b, sum)) check(a, b, sum);
+  }
+  EXPECT_GT(known, 50'000u);
+}
+
 #if LDBL_MANT_DIG == 64 && defined(__x86_64__)
 // An x87 register has the mantissa of Go's big.Float.
 TEST(FormulaArithmetic, DefinitionOfAddAgreesWithTheX87) {

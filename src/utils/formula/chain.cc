@@ -82,6 +82,17 @@ template <Op op, From from, bool a_plain, bool b_plain>
   [[clang::musttail]] return rare<op, from>(at, values, temporaries, acc);
 }
 
+// Amounts in hundredths and the like, which most decimals in formulas are.
+template <Op op, From from, bool a_plain, bool b_plain>
+[[gnu::noinline]] double decimals(const Link* at, const double* values, double* temporaries, double acc) {
+  const double x = operand<from>(at, values, temporaries);
+  const double a = op == Op::kSubR ? -acc : acc;
+  const double b = op == Op::kSub ? -x : x;
+  double result = 0;
+  if (a_plain ? add_decimals<true>(b, a, result) : add_decimals<b_plain>(a, b, result)) MG_NEXT(result);
+  [[clang::musttail]] return texts<op, from, a_plain, b_plain>(at, values, temporaries, acc);
+}
+
 template <Op op, From from>
 double sum(const Link* at, const double* values, double* temporaries, double acc) {
   const double x = operand<from>(at, values, temporaries);
@@ -90,11 +101,11 @@ double sum(const Link* at, const double* values, double* temporaries, double acc
   const bool b_plain = from == From::kPlain || is_plain(b);
   if (is_plain(a)) {
     if (b_plain) MG_NEXT(a + b);
-    [[clang::musttail]] return texts<op, from, true, false>(at, values, temporaries, acc);
+    [[clang::musttail]] return decimals<op, from, true, false>(at, values, temporaries, acc);
   }
   if (b_plain) [[clang::musttail]]
-    return texts<op, from, false, true>(at, values, temporaries, acc);
-  [[clang::musttail]] return texts<op, from, false, false>(at, values, temporaries, acc);
+    return decimals<op, from, false, true>(at, values, temporaries, acc);
+  [[clang::musttail]] return decimals<op, from, false, false>(at, values, temporaries, acc);
 }
 
 template <Op op, From from>

@@ -14,6 +14,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mg/utils/formula/formula.h"
@@ -111,6 +112,9 @@ struct Code {
   void clear();  // Keeps the memory.
 };
 
+// What compile() makes a Program of.
+Result<std::shared_ptr<const Code>> compile_code(std::string_view text, const Options& options);
+
 // acc op x. NaN may be a fault: is_fault says.
 double apply_binary(Op op, double acc, double x);
 double apply_unary(Op op, double acc);
@@ -157,5 +161,9 @@ inline bool runs_in_blocks(const Code& code) {
   return code.calls.empty() && code.shelters.empty() && code.temporaries <= kBlockTemporaries;
 }
 void run_rows(const Code& code, std::span<const double* const> columns, std::span<double> out, std::span<bool> failed);
+
+// The ways to do it that this processor has, the one that run_rows takes last: all give the same bits.
+using RunRows = decltype(&run_rows);
+std::span<const RunRows> ways_to_run_rows();
 
 }  // namespace mg::formula::detail

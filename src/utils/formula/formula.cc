@@ -140,12 +140,18 @@ Result<Batch> Program::evaluate_columns(std::span<const std::span<const double>>
   return batch;
 }
 
-Result<Program> compile(std::string_view text, const Options& options) {
+Result<std::shared_ptr<const Code>> detail::compile_code(std::string_view text, const Options& options) {
   Memory memory;
   auto code = std::make_shared<Code>();
   if (auto ok = build(text, options, memory, *code); !ok) return std::unexpected(std::move(ok.error()));
   code->chain = make_chain(*code);
-  return Program(std::move(code));
+  return code;
+}
+
+Result<Program> compile(std::string_view text, const Options& options) {
+  auto code = compile_code(text, options);
+  if (!code) return std::unexpected(std::move(code.error()));
+  return Program(std::move(*code));
 }
 
 Result<double> evaluate(std::string_view text, const Options& options) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <pthread.h>
 
+#include <array>
 #include <bit>
 #include <chrono>
 #include <cmath>
@@ -141,6 +142,31 @@ TEST(Formula, EvaluatesOnceWithoutAllocationInTheSteadyState) {
   EXPECT_EQ(sum, 13 * 9);
 }
 
+// Each way to run over columns that this processor has, with and without wide vector instructions, and for row counts
+// that fill no vector.
+void expect_same_in_all_ways(std::string_view text, const Options& options,
+                             const std::vector<std::vector<double>>& columns, std::span<const double> want) {
+  const auto code = detail::compile_code(text, options);
+  ASSERT_TRUE(code);
+  if (!detail::runs_in_blocks(**code)) return;
+  std::size_t way = 0;
+  for (const detail::RunRows run : detail::ways_to_run_rows()) {
+    ++way;
+    for (const std::size_t count : {std::size_t{1}, std::size_t{7}, std::size_t{61}, detail::kBlockRows}) {
+      for (const std::size_t begin : {std::size_t{0}, std::size_t{500}}) {
+        const double* const starts[] = {&columns[0][begin], &columns[1][begin], &columns[2][begin]};
+        std::array<double, detail::kBlockRows> out;
+        std::array<bool, detail::kBlockRows> failed;
+        run(**code, starts, std::span(out).first(count), std::span(failed).first(count));
+        for (std::size_t i = 0; i < count; ++i) {
+          ASSERT_TRUE(same(failed[i] ? NAN : out[i], want[begin + i]))
+              << text << " of row " << begin + i << " of " << count << ", way " << way << ": " << out[i];
+        }
+      }
+    }
+  }
+}
+
 // Rows one at a time, in blocks and as a tree give the same bits.
 TEST(Formula, ColumnsAgreeWithRows) {
   const std::vector<std::string> formulas = {"a*(1+b/100)-c",
@@ -213,6 +239,7 @@ TEST(Formula, ColumnsAgreeWithRows) {
         }
       }
       EXPECT_EQ(batch->failed, failed) << text;
+      expect_same_in_all_ways(text, options, columns, out);
     }
   }
 }

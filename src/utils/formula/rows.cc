@@ -215,39 +215,44 @@ template <int kLanes>
 
 // The same for processors with more lanes. No instruction of theirs rounds otherwise: multiplications and additions
 // are not fused here (module.cmake).
-using RunBlock = void (*)(const Code&, std::span<const double* const>, std::span<double>, std::span<bool>);
 void run_anywhere(const Code& code, std::span<const double* const> columns, std::span<double> out,
                   std::span<bool> failed) {
   run_block<1>(code, columns, out, failed);
 }
 #ifdef __x86_64__
-[[gnu::target("arch=x86-64-v4")]] void run_on_v4(const Code& code, std::span<const double* const> columns,
-                                                 std::span<double> out, std::span<bool> failed) {
-  run_block<8>(code, columns, out, failed);
-}
 [[gnu::target("arch=x86-64-v3")]] void run_on_v3(const Code& code, std::span<const double* const> columns,
                                                  std::span<double> out, std::span<bool> failed) {
   run_block<4>(code, columns, out, failed);
 }
-RunBlock best_run() {
+[[gnu::target("arch=x86-64-v4")]] void run_on_v4(const Code& code, std::span<const double* const> columns,
+                                                 std::span<double> out, std::span<bool> failed) {
+  run_block<8>(code, columns, out, failed);
+}
+std::size_t count_ways() {
   const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
                   __builtin_cpu_supports("fma") && __builtin_cpu_supports("lzcnt");
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                   __builtin_cpu_supports("avx512vl");
-  return v4 ? run_on_v4 : v3 ? run_on_v3 : run_anywhere;
+  return v4 ? 3 : v3 ? 2 : 1;
 }
+constexpr std::array<RunRows, 3> kRunRows{run_anywhere, run_on_v3, run_on_v4};
 #else
-RunBlock best_run() {
-  return run_anywhere;
+std::size_t count_ways() {
+  return 1;
 }
+constexpr std::array<RunRows, 1> kRunRows{run_anywhere};
 #endif
 
 }  // namespace
 
+std::span<const RunRows> ways_to_run_rows() {
+  static const std::size_t kCount = count_ways();
+  return std::span(kRunRows).first(kCount);
+}
+
 void run_rows(const Code& code, std::span<const double* const> columns, std::span<double> out, std::span<bool> failed) {
-  static const RunBlock kRun = best_run();
-  kRun(code, columns, out, failed);
+  ways_to_run_rows().back()(code, columns, out, failed);
 }
 
 }  // namespace mg::formula::detail
