@@ -2,10 +2,8 @@
 
 #include <utility>
 
-#include "mg/base/log.h"
 #include "mg/store/documents/collection.h"
 #include "mg/store/documents/tables.h"
-#include "mg/store/embedded/embedded.h"
 
 namespace example {
 
@@ -25,27 +23,8 @@ constexpr const char* kRoles = "role";
 
 }  // namespace
 
-Players::~Players() {
-  close();
-}
-
-void Players::add_flags(mg::Flags& flags) {
-  flags.add("db_file", &file_, "File that keeps the players of this process; see also mongo");
-  mongo_.add_to(flags);
-}
-
 mg::Task<mg::Result<void>> Players::open() {
-  if (!mongo_.url.empty()) {
-    auto connected = co_await mg::documents::Mongo::connect(mongo_);
-    if (!connected) co_return std::unexpected(std::move(connected).error());
-    store_ = *std::move(connected);
-  } else if (file_.empty()) {
-    co_return mg::Result<void>();
-  } else {
-    auto opened = mg::documents::Embedded::open({.path = file_});
-    if (!opened) co_return std::unexpected(std::move(opened).error());
-    store_ = *std::move(opened);
-  }
+  if (auto opened = co_await store_.open(); !opened || !store_.is_open()) co_return opened;
   std::vector<mg::documents::Table> tables;
   tables.push_back(mg::documents::table_of<Role>(
       {.name = kRoles,
@@ -54,10 +33,6 @@ mg::Task<mg::Result<void>> Players::open() {
        .indexes = {Index::on(Sort().up("name")).make_unique(), Index::on(Sort().up("account_id"))}}));
   co_return co_await mg::documents::create_tables(*store_, std::move(tables),
                                                   mg::Deadline::after(mg::system_clock(), std::chrono::seconds(10)));
-}
-
-void Players::close() {
-  store_.reset();
 }
 
 mg::Task<mg::Result<std::vector<Role>>> Players::of(std::int64_t account) {

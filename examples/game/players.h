@@ -7,34 +7,25 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <string>
 #include <vector>
 
+#include "examples/common/store.h"
 #include "examples/game/world.h"
-#include "mg/base/deadline.h"
 #include "mg/base/flags.h"
 #include "mg/runtime/task.h"
-#include "mg/store/documents/documents.h"
-#include "mg/store/mongo/mongo.h"
 
 namespace example {
 
 // Threads: shared, from open() to close().
 class Players {
  public:
-  Players() = default;
-  Players(const Players&) = delete;
-  Players& operator=(const Players&) = delete;
-  ~Players();
-
   // With neither flag given nothing is kept.
-  void add_flags(mg::Flags& flags);
+  void add_flags(mg::Flags& flags) { store_.add_flags(flags); }
   // Errors: the store's, as that another process has the file
   mg::Task<mg::Result<void>> open();
-  void close();
-  bool kept() const { return store_ != nullptr; }
-  bool alone() const { return mongo_.url.empty(); }  // Nobody else writes what is kept.
+  void close() { store_.close(); }
+  bool kept() const { return store_.is_open(); }
+  bool alone() const { return store_.alone(); }  // Nobody else writes what is kept.
 
   // Requires: kept().
   mg::Task<mg::Result<std::vector<Role>>> of(std::int64_t account);
@@ -42,9 +33,7 @@ class Players {
   mg::Task<mg::Result<Role>> add(Role role);
 
  private:
-  std::string file_;
-  mg::documents::MongoOptions mongo_{.database = "game"};
-  std::unique_ptr<mg::documents::Documents> store_;
+  Store store_;
 };
 
 }  // namespace example
