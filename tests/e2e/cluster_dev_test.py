@@ -80,7 +80,7 @@ class ClusterTest(unittest.TestCase):
                       for url in process["addresses"] if url.startswith(("ws", "tcp"))}
 
     def test_players_meet_over_two_gates_until_it_is_down(self):
-        self.assertEqual(sorted(self.pids), ["etcd", "game1", "game2", "gate1", "gate2", "nats", "redis"])
+        self.assertEqual(sorted(self.pids), ["db", "etcd", "game1", "game2", "gate1", "gate2", "nats", "redis"])
         done = cluster("status", self.state)
         self.assertEqual(done.returncode, 0, done.stdout)
         for url in self.gates.values():
@@ -110,7 +110,7 @@ class ClusterTest(unittest.TestCase):
         for name, pid in self.pids.items():
             self.assertFalse(lives(pid), name)
         self.assertEqual(cluster("status", self.state).returncode, 4)
-        for log in self.state.glob("g*.log"):
+        for log in [*self.state.glob("g*.log"), self.state / "db.log"]:
             self.assertNotRegex(log.read_text(encoding="utf-8"), re.compile("Sanitizer|runtime error"), log.name)
 
     def expect_replaced(self, player):

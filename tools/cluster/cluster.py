@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A cluster on this machine: etcd, nats-server, redis-server, then two game and two gate services of the examples.
+"""A cluster on this machine: etcd, nats-server, redis-server, then a db, two game and two gate services of the examples.
 
     cluster.py up     [--build build/release] [--state build/cluster] [-- FLAGS OF THE SERVICES]
     cluster.py status [--state build/cluster]      # 0: all run, 3: some do not, 4: there is no cluster
@@ -118,7 +118,7 @@ class Cluster:
         return self.log(name).read_text(encoding="utf-8", errors="replace")[-4000:]
 
     def up(self, build, flags):
-        programs = {name: build / "examples" / name for name in ("gate", "game")}
+        programs = {name: build / "examples" / name for name in ("gate", "game", "db")}
         for program in programs.values():
             if not program.is_file():
                 raise ClusterError(f"{program} is missing: `./dev cluster up` builds it")
@@ -162,6 +162,8 @@ class Cluster:
             node = re.search(r"started, node ([0-9a-f-]{36})", log)
             return [*re.findall(r"^(?:ws|tcp)s?://\S+$", log, re.MULTILINE), f"node {node[1]}" if node else "serves"]
 
+        self.launch("db", [programs["db"], *common, "--redis", f"redis://127.0.0.1:{redis}",
+                           "--db_file", self.folder / "data" / "game.db"], service)
         for number in range(1, GAMES + 1):
             self.launch(f"game{number}", [programs["game"], *common], service)
         for number in range(1, GATES + 1):
