@@ -35,6 +35,13 @@ void CommonFlags::add_to(Flags& flags) {
   flags.add("registry_tls_ca", &registry_tls_ca, "PEM file: who signs the registry's certificates");
   flags.add("registry_tls_cert", &registry_tls_cert, "PEM file: our certificate for the registry");
   flags.add("registry_tls_key", &registry_tls_key, "PEM file: its private key");
+  flags.add("broker_user", &broker_user, "User of the broker; empty: none");
+  flags.add("broker_password", &broker_password, "Password of the broker's user", {.secret = true});
+  flags.add("broker_token", &broker_token, "What the broker asks for instead of a user", {.secret = true});
+  flags.add("broker_tls", &broker_tls, "Speak TLS with the broker; so do the files below");
+  flags.add("broker_tls_ca", &broker_tls_ca, "PEM file: who signs the broker's certificates");
+  flags.add("broker_tls_cert", &broker_tls_cert, "PEM file: our certificate for the broker");
+  flags.add("broker_tls_key", &broker_tls_key, "PEM file: its private key");
   flags.add("rpc_address", &rpc_address,
             "host:port to be called at; empty: any free port when there is a registry_address, else nowhere");
   flags.add("rpc_advertise", &rpc_advertise, "host:port that others are told to call; empty: that of this machine");

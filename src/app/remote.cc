@@ -26,6 +26,19 @@ registry::etcd::EtcdOptions etcd_options(const CommonFlags& flags) {
                   .key_file = flags.registry_tls_key}};
 }
 
+broker::NatsOptions nats_options(const CommonFlags& flags, std::string_view name) {
+  const bool files = !flags.broker_tls_ca.empty() || !flags.broker_tls_cert.empty();
+  return {.addresses = flags.broker_address,
+          .user = flags.broker_user,
+          .password = flags.broker_password,
+          .token = flags.broker_token,
+          .tls = {.on = flags.broker_tls || files,
+                  .ca_file = flags.broker_tls_ca,
+                  .cert_file = flags.broker_tls_cert,
+                  .key_file = flags.broker_tls_key},
+          .name = std::string(name)};
+}
+
 rpc::grpc::GrpcOptions grpc_options(const CommonFlags& flags) {
   rpc::grpc::GrpcOptions options{
       .listen = flags.rpc_address.empty() ? ":0" : flags.rpc_address,
@@ -90,8 +103,7 @@ Result<void> add_transports(Backends& backends, const CommonFlags& flags, Runtim
 
 Result<void> make_remote(Backends& backends, const CommonFlags& flags, std::string_view name, Runtime& runtime) {
   if (!backends.broker && !flags.broker_address.empty()) {
-    backends.broker = std::make_shared<broker::NatsBroker>(
-        broker::NatsOptions{.addresses = flags.broker_address, .name = std::string(name)});
+    backends.broker = std::make_shared<broker::NatsBroker>(nats_options(flags, name));
   }
   const bool remote = !flags.registry_address.empty() || !flags.rpc_address.empty();
   if (!backends.registry && !flags.registry_address.empty()) {

@@ -56,6 +56,36 @@ TEST(Cluster, WithoutItsBrokerAServiceDoesNotStart) {
   EXPECT_EQ(game.process.wait(), exit_code::kStartFailed);
 }
 
+TEST(Cluster, FlagsSayWhoComesToTheServersAndThatTheySpeakTls) {
+  const testing::TempDir dir;
+  const std::string cert = dir.path() + "/cert.pem", key = dir.path() + "/key.pem";
+  const auto made = testing::run_program(
+      {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+       "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert});
+  ASSERT_EQ(made.status, 0) << made.text;
+  Server etcd = Server::etcd({"--cert-file=" + cert, "--key-file=" + key}, "https");
+  Server nats = Server::nats({"--tls", "--tlscert", cert, "--tlskey", key, "--user", "game", "--pass", "word"});
+  Server bearer = Server::nats({"--auth", "letmein"});
+  const std::vector<std::string> all{registry_flag(etcd),  broker_flag(nats),        "--registry_tls_ca=" + cert,
+                                     "--broker_user=game", "--broker_password=word", "--broker_tls_ca=" + cert};
+  Member gate("gate", all), game("game", all);
+  ASSERT_TRUE(gate.start());
+  ASSERT_TRUE(game.start());
+  ASSERT_TRUE(gate.sees("game", 1));
+  EXPECT_EQ(gate.call("game", "Test.Who"), game.app.id());
+  EXPECT_TRUE(eventually([&] { return gate.pub("up") && !game.all_heard().empty(); }));
+
+  Member token("token", {broker_flag(bearer), "--broker_token=letmein"});
+  EXPECT_TRUE(token.start());
+  for (const auto& wrong : std::vector<std::vector<std::string>>{
+           {broker_flag(bearer)},
+           {broker_flag(nats), "--broker_user=game", "--broker_password=guess", "--broker_tls_ca=" + cert},
+           {broker_flag(nats), "--broker_user=game", "--broker_password=word", "--broker_tls=true"}}) {
+    Member stranger("stranger", wrong);
+    EXPECT_FALSE(stranger.start());
+  }
+}
+
 TEST(Cluster, NodesOfOtherProcessesAreFoundAndCalled) {
   Server etcd = Server::etcd();
   Server one = node("game", {registry_flag(etcd)}), two = node("game", {registry_flag(etcd)});
@@ -176,7 +206,7 @@ TEST(Cluster, ANodeThatDiesInMidCallEndsItAtOnce) {
   Server game = node("game", {registry_flag(etcd)}, false);
   Member gate("gate", {registry_flag(etcd)});
   ASSERT_TRUE(gate.start());
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < test::rounds(3, 100); ++round) {
     game.start();
     const std::string uuid = uuid_of(game);
     ASSERT_TRUE(eventually([&] { return std::ranges::count(gate.ids("game"), uuid) == 1; }));

@@ -6,10 +6,8 @@
 
 #include <chrono>
 #include <concepts>
-#include <cstdlib>
 #include <functional>
 #include <future>
-#include <string_view>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -17,16 +15,13 @@
 #include "mg/app/process.h"
 #include "mg/base/check.h"
 #include "mg/runtime/task.h"
+#include "tests/support/rounds.h"
 
 namespace mg::test {
 
 inline constexpr auto kLongEnough = std::chrono::seconds(60);  // Far more than anything takes.
 
-// The size of a case: `light` in every run, `heavy` with MG_HEAVY=1.
-inline int rounds(int light, int heavy) {
-  const char* const asked = std::getenv("MG_HEAVY");
-  return asked && *asked && std::string_view(asked) != "0" ? heavy : light;
-}
+using testing::rounds;
 
 template <class T>
 T on_loop(Process& process, Task<T> task) {

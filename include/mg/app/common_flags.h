@@ -31,6 +31,13 @@ struct CommonFlags {
   std::chrono::seconds register_ttl{60};
   std::chrono::seconds register_interval{30};  // 0: never refreshed.
   std::vector<std::string> broker_address;     // Empty: built in.
+  std::string broker_user;
+  std::string broker_password;
+  std::string broker_token;  // Instead of a user.
+  bool broker_tls = false;   // As registry_tls and its files.
+  std::string broker_tls_ca;
+  std::string broker_tls_cert;
+  std::string broker_tls_key;
   // Where others call this process over gRPC. Empty: nowhere without a registry_address, any port with one.
   std::string rpc_address;
   std::string rpc_advertise;  // host:port that others are told; empty: by rpc_address and this machine's addresses.
