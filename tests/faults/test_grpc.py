@@ -312,7 +312,7 @@ class Limits(NodeCase):
         for octets in (megabyte, many, value("x") * 100_000):  # Unknown fields; the same one again and again.
             self.assertEqual(peer.call("/game.Test/Size", octets).status, 0)
         nested = b""
-        for _ in range(5000):
+        for _ in range(10_000):
             nested = b"\x7a" + value(nested)[1:]
         for octets, status in ((nested, 0), (b"\x1b" * 10_000, INTERNAL), (b"\x08" + b"\xff" * 10 + b"\x01", INTERNAL),
                                (value(b"\xff\xfe"), INTERNAL), (b"\x0a\xff\xff\xff\xff\x0f", INTERNAL)):

@@ -15,6 +15,7 @@
 #include "mg/broker/nats/nats_broker.h"
 #include "mg/runtime/event.h"
 #include "runtime/testing.h"
+#include "tests/support/rounds.h"
 #include "tests/support/server.h"
 
 namespace mg::broker {
@@ -269,7 +270,7 @@ TEST_F(NatsFaults, NothingStoredIsLostThroughTenKills) {
   ASSERT_TRUE(connect(worker));
   const auto log = subscribe(worker, "evt.kept", "workers");
   flush(worker);
-  constexpr int kMessages = 2000;
+  static const int kMessages = testing::rounds(2000, 100'000);
   int stored = 0, ended = 0;
   struct Run {
     static Task<void> publish(NatsBroker& broker, Loop& loop, int first, int& stored, int& ended) {
@@ -292,7 +293,7 @@ TEST_F(NatsFaults, NothingStoredIsLostThroughTenKills) {
   }
   ASSERT_TRUE(until([&] { return ended == 20; }));
   EXPECT_EQ(stored, kMessages);
-  ASSERT_TRUE(until([&] { return log->times.size() == kMessages; })) << log->times.size();
+  ASSERT_TRUE(until([&] { return log->times.size() == static_cast<std::size_t>(kMessages); })) << log->times.size();
   for (const auto& [body, times] : log->times) EXPECT_EQ(times, 1) << body;
 }
 

@@ -18,6 +18,7 @@
 #include "mg/runtime/event.h"
 #include "rpc_wire.pb.h"
 #include "runtime/testing.h"
+#include "tests/support/rounds.h"
 
 namespace mg::rpc::grpc {
 namespace {
@@ -377,7 +378,7 @@ TEST_F(GrpcServer, ACallerThatLeavesDoesNotEndTheHandler) {
 TEST_F(GrpcServer, ManyCancelledCallsLeaveNothingBehind) {
   start();
   SeededRandom random(3);
-  for (int round = 0; round < 40; ++round) {
+  for (int round = 0; round < testing::rounds(40, 2000); ++round) {
     std::vector<std::unique_ptr<Raw>> calls;
     for (int i = 0; i < 50; ++i) {
       calls.push_back(
