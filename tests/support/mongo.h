@@ -25,11 +25,13 @@ inline Server java_server(bool kept = false) {
   return Server({.name = "MongoTestServer", .command = std::move(command), .ready = "ready mongodb://"});
 }
 
-// Has transactions.
-inline Server secantus_server() {
-  auto command = [](std::uint16_t port, const std::string&) {
-    return std::vector<std::string>{MG_PYTHON, MG_SOURCE_DIR "/tests/servers/mongo/secantus_server.py",
-                                    std::to_string(port), ":memory:"};
+// Has transactions. `faults`: what befalls their commands, one after the other; see the program.
+inline Server secantus_server(std::vector<std::string> faults = {}) {
+  auto command = [faults](std::uint16_t port, const std::string&) {
+    std::vector<std::string> all{MG_PYTHON, MG_SOURCE_DIR "/tests/servers/mongo/secantus_server.py",
+                                 std::to_string(port), ":memory:"};
+    for (const std::string& fault : faults) all.push_back("--fault=" + fault);
+    return all;
   };
   return Server({.name = "SecantusDB", .command = std::move(command), .ready = "ready mongodb://"});
 }

@@ -72,7 +72,7 @@ using ModifyOptsPtr = std::unique_ptr<mongoc_find_and_modify_opts_t, Destroy<mon
 using SessionOptsPtr = std::unique_ptr<mongoc_session_opt_t, Destroy<mongoc_session_opts_destroy>>;
 
 // What a lost connection leaves open.
-enum class Doing : std::uint8_t { kReading, kWriting };
+enum class Doing : std::uint8_t { kReading, kWriting, kCommitting };
 
 // An error of the driver or of a server, in the codes of errors.h.
 Error to_error(const bson_error_t& error, const bson_t* reply, Doing doing);

@@ -158,7 +158,8 @@ class Lease {
   mongoc_client_t* client_;
 };
 
-// A transaction's connection and session; used by one thread at a time.
+// A transaction's connection and session; used by one thread at a time, also where a call has been given up whose
+// thread still waits for the server.
 struct Bound {
   explicit Bound(std::shared_ptr<Impl> impl) : in(std::move(impl)), lease(*in) { ++in->transactions; }
   ~Bound() {
@@ -168,6 +169,8 @@ struct Bound {
   std::shared_ptr<Impl> in;
   Lease lease;
   SessionPtr session;
+  std::mutex turn;                   // docs/threads.md: "mongo transaction"
+  std::atomic<bool> spoiled{false};  // A call was given up that may still do something: not to be committed.
 };
 
 // Runs `function(use)` on a thread. `transaction`: with its connection. The deadline's fault says whether it had begun.
@@ -181,6 +184,7 @@ Task<Result<T>> submit(std::shared_ptr<Impl> in, std::shared_ptr<Bound> bound, D
   auto work = [in, bound, begun, until = max_time_ms(loop, until), function = std::move(function)]() -> Result<T> {
     *begun = true;
     if (bound) {
+      const std::lock_guard turn(bound->turn);
       return function({bound->lease.client(), bound->session.get(), true, in->options.database, until});
     }
     const Lease lease(*in);
@@ -193,7 +197,10 @@ Task<Result<T>> submit(std::shared_ptr<Impl> in, std::shared_ptr<Bound> bound, D
   if (!done && done.error().code == code::kTimeout && until.expired(loop.clock().now())) {
     if (!*begun) {
       done = fail(code::kTimeout, "no thread for MongoDB was free in time: nothing was done");
-    } else if (doing == Doing::kWriting) {
+    } else if (bound && doing != Doing::kCommitting) {
+      bound->spoiled = true;
+      done = fail(kConflict, "MongoDB did not answer in time: the transaction is to begin again");
+    } else if (doing != Doing::kReading) {
       done = fail(kOutcomeUnknown, "MongoDB did not answer in time: it may have happened");
     }
   }
@@ -211,11 +218,12 @@ class MongoTransaction final : public Transaction {
   const std::shared_ptr<Bound>& bound() const { return bound_; }
 
   Task<Result<void>> commit(Deadline deadline) override {
-    return submit<void>(bound_->in, bound_, deadline, Doing::kWriting, [](const Use& use) -> Result<void> {
+    if (bound_->spoiled) return Result<void>(fail(kConflict, "a call of the transaction was given up"));
+    return submit<void>(bound_->in, bound_, deadline, Doing::kCommitting, [](const Use& use) -> Result<void> {
       bson_error_t error;
       Reply reply;
       if (!mongoc_client_session_commit_transaction(use.session, reply.fill(), &error)) {
-        return std::unexpected(to_error(error, reply.get(), Doing::kWriting));
+        return std::unexpected(to_error(error, reply.get(), Doing::kCommitting));
       }
       return {};
     });

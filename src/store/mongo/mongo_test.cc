@@ -8,6 +8,7 @@
 #include "mg/base/flags.h"
 #include "mg/store/documents/bson.h"
 #include "mg/store/documents/collection.h"
+#include "mg/store/documents/tables.h"
 #include "runtime/testing.h"
 #include "tests/support/mongo.h"
 
@@ -98,6 +99,93 @@ TEST_F(MongoStore, SilentServerTimesOutAndAWriteIsUnknown) {
   EXPECT_TRUE(is_outcome_unknown(written.error())) << written.error().detail;
   server.resume();
   EXPECT_TRUE(testing::run_until(loop_, [&] { return run(things.count(by_id(1))).value_or(0) == 1; }));
+}
+
+// One more, in a transaction of two calls; counts how often it was begun.
+Task<Result<std::int64_t>> add_one(Collection<> things, Transaction& in, int& begun) {
+  ++begun;
+  auto done = co_await things.update_one(by_id(1), Update().inc("n", 1), {.transaction = &in});
+  if (!done) co_return std::unexpected(std::move(done).error());
+  auto now = co_await things.find_one(by_id(1), {}, {.transaction = &in});
+  if (!now) co_return std::unexpected(std::move(now).error());
+  co_return now->at("n").as_whole();
+}
+
+struct TransactionFault {
+  std::vector<std::string> faults;
+  int begun;  // So often.
+};
+class MongoTransactionFaults : public MongoStore, public ::testing::WithParamInterface<TransactionFault> {};
+// Elections and lost connections in the middle begin it again; those at the commit repeat the commit.
+INSTANTIATE_TEST_SUITE_P(
+    Each, MongoTransactionFaults,
+    ::testing::Values(TransactionFault{{"update=election"}, 2},
+                      TransactionFault{{"update=lost", "find=election", "update=cut"}, 4},
+                      TransactionFault{{"commitTransaction=election"}, 1},
+                      TransactionFault{{"commitTransaction=lost"}, 1}, TransactionFault{{"commitTransaction=cut"}, 1},
+                      TransactionFault{{"commitTransaction=cut", "commitTransaction=lost", "commitTransaction=cut"},
+                                       1}));
+
+TEST_P(MongoTransactionFaults, HaveOneEffect) {
+  const testing::Server server = testing::secantus_server(GetParam().faults);
+  ASSERT_TRUE(connect(testing::url_of(server), std::chrono::milliseconds(15'000)));
+  Collection<> things(*store_, "things");
+  ASSERT_TRUE(run(things.insert(Document{{"_id", 1}, {"n", 0}})));
+  int begun = 0;
+  const auto done = run(with_transaction(
+      *store_, [&](Transaction& t) { return add_one(things, t, begun); },
+      Deadline::after(loop_.clock(), std::chrono::seconds(60))));
+  ASSERT_TRUE(done) << done.error().code << " " << done.error().detail;
+  EXPECT_EQ(*done, 1);
+  EXPECT_EQ(begun, GetParam().begun);
+  EXPECT_EQ(run(things.find_one(by_id(1)))->at("n").as_whole(), 1);
+  for (const std::string& fault : GetParam().faults) EXPECT_THAT(server.output(), HasSubstr("fault " + fault));
+  store_->close();
+}
+
+TEST_F(MongoStore, ATransactionWhoseServerStandsStillBeginsAgain) {
+  testing::Server server = testing::secantus_server();
+  ASSERT_TRUE(connect(testing::url_of(server), std::chrono::milliseconds(2000)));
+  Collection<> things(*store_, "things");
+  ASSERT_TRUE(run(things.insert(Document{{"_id", 1}, {"n", 0}})));
+  struct Paused {
+    // What is sent at first is lost in the pause, whatever the server makes of it later.
+    static Task<Result<std::int64_t>> first(testing::Server& at, Collection<> in, Transaction& t, int& begun) {
+      if (begun > 0) co_return co_await add_one(in, t, begun);
+      at.pause();
+      auto done = co_await add_one(in, t, begun);
+      at.resume();
+      co_return done;
+    }
+  };
+  int begun = 0;
+  const auto done = run(with_transaction(
+      *store_, [&](Transaction& t) { return Paused::first(server, things, t, begun); },
+      Deadline::after(loop_.clock(), std::chrono::seconds(60))));
+  ASSERT_TRUE(done) << done.error().code << " " << done.error().detail;
+  EXPECT_GE(begun, 2);
+  EXPECT_EQ(run(things.find_one(by_id(1)))->at("n").as_whole(), 1);
+  store_->close();
+}
+
+TEST_F(MongoStore, ATransactionWithACallThatWasGivenUpIsNotCommitted) {
+  testing::Server server = testing::secantus_server();
+  ASSERT_TRUE(connect(testing::url_of(server)));
+  Collection<> things(*store_, "things");
+  ASSERT_TRUE(run(things.insert(Document{{"_id", 1}, {"n", 0}})));
+  auto transaction = run(store_->begin(Deadline::never()));
+  ASSERT_TRUE(transaction);
+  server.pause();
+  const auto given_up = run(things.update_one(
+      by_id(1), Update().inc("n", 1),
+      {.deadline = Deadline::after(loop_.clock(), std::chrono::milliseconds(200)), .transaction = transaction->get()}));
+  EXPECT_TRUE(is_conflict(given_up.error())) << given_up.error().detail;
+  server.resume();
+  EXPECT_TRUE(is_conflict(run((*transaction)->commit(Deadline::never())).error()));
+  (void)run((*transaction)->abort(Deadline::never()));
+  EXPECT_EQ(run(things.find_one(by_id(1)))->at("n").as_whole(), 0);
+  transaction->reset();
+  store_->close();
 }
 
 Task<void> storm(Collection<> things, std::int64_t& next, bool& stop, std::set<std::int64_t>& acknowledged,
