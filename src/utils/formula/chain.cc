@@ -25,6 +25,10 @@ double last(const Link*, const double*, double*, double acc) {
   return acc;
 }
 
+double give_up(const Link*, const double*, double*, double) {
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
 template <From from>
 double load(const Link* at, const double* values, double* temporaries, double) {
   MG_NEXT((operand<from>(at, values, temporaries)));
@@ -239,7 +243,10 @@ bool begins_percentage(const Code& code, std::size_t at) {
 
 std::vector<Link> make_chain(const Code& code) {
   std::vector<Link> chain;
-  if (!code.calls.empty() || !code.shelters.empty() || code.temporaries > kChainTemporaries) return chain;
+  if (!code.calls.empty() || !code.shelters.empty() || code.temporaries > kChainTemporaries) {
+    chain.push_back({.step = give_up, .index = 0});
+    return chain;
+  }
   chain.reserve(code.instructions.size());
   for (std::size_t at = 0; at < code.instructions.size(); ++at) {
     const Instruction& in = code.instructions[at];

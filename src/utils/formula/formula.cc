@@ -43,7 +43,11 @@ Result<> build(std::string_view text, const Options& options, Memory& memory, Co
   return {};
 }
 
-Result<double> run(const Code& code, std::span<const double> values) {
+[[gnu::noinline]] Result<double> refuse_count(const Code& code, std::size_t count) {
+  return fail(code::kInvalid, "formula wants {} values, got {}", code.variables.size(), count);
+}
+
+[[gnu::noinline]] Result<double> run(const Code& code, std::span<const double> values) {
   Machine machine(code, values);
   const double value = machine.run();
   if (machine.failed()) [[unlikely]]
@@ -78,14 +82,11 @@ bool Program::uses(std::size_t index) const {
 }
 
 Result<double> Program::evaluate(std::span<const double> values) const {
-  if (values.size() != code_->variables.size()) [[unlikely]] {
-    return fail(code::kInvalid, "formula wants {} values, got {}", code_->variables.size(), values.size());
-  }
-  if (!code_->chain.empty()) [[likely]] {
-    const double value = run_chain(code_->chain, values.data());
-    if (value == value) [[likely]]
-      return value;
-  }
+  if (values.size() != code_->variables.size()) [[unlikely]]
+    return refuse_count(*code_, values.size());
+  const double value = run_chain(code_->chain, values.data());
+  if (value == value) [[likely]]
+    return value;
   return run(*code_, values);
 }
 
