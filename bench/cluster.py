@@ -170,7 +170,7 @@ def build_go(context):
 
 def in_turns(context, loads):
     """Results of each of `loads` [function of flags]; each goes first every other time."""
-    runs, seconds = (2, "300ms") if context.quick else (5, "1s")
+    runs, seconds = (2, "300ms") if context.quick else (15, "350ms")
     results = [[] for _ in loads]
     for turn in range(runs):
         order = list(zip(results, loads))
