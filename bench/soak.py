@@ -358,7 +358,7 @@ stay within ±{RSS_BAND:.0%} once it is {WARM_S // 60} minutes old.
 
 {found}
 
-{messages} messages were answered, of {sum(report['rate'].values())} sent a second ({sum(report['capacity'].values())} a second is the most that the cluster answers).
+{messages:,} messages were answered. {sum(report['rate'].values()):,} a second were sent, of {sum(report['capacity'].values()):,} that the cluster can answer.
 
 {table(("what the players saw (**bold**: must be 0)", "times"), seen)}
 
