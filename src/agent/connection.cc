@@ -9,6 +9,7 @@
 #include "agent/gate.h"
 #include "mg/base/log.h"
 #include "mg/runtime/fetch.h"
+#include "runtime/ended.h"
 
 namespace mg::agent {
 namespace {
@@ -245,18 +246,6 @@ void Connection::set_reason(std::string_view reason) {
 
 // --- messages --------------------------------------------------------------------------------------------------------
 
-namespace {
-
-// Waits for a task without taking its result.
-struct Ready {
-  Task<Result<void>>::Awaiter awaiter;
-  bool await_ready() const noexcept { return awaiter.await_ready(); }
-  auto await_suspend(std::coroutine_handle<> handle) const noexcept { return awaiter.await_suspend(handle); }
-  void await_resume() const noexcept {}
-};
-
-}  // namespace
-
 // Starts the handler, which may throw instead of giving a task.
 Task<Result<void>> Connection::start_handler(Work& work) {
   try {
@@ -289,7 +278,7 @@ Task<void> Connection::handle(WorkPtr& work) {
 }
 
 Task<void> Connection::handle_later(WorkPtr work, Task<Result<void>> task) {
-  co_await Ready{task.operator co_await()};
+  co_await Ended(task);
   last_received_ = Moment(state_.loop.now());  // Nothing was read meanwhile; that is not the peer's silence.
   finish(*work, task);
   state_.give_work(std::move(work));
@@ -341,9 +330,12 @@ void Connection::start_slot(WorkPtr work) {
   Pipeline& ring = *pipeline();
   Slot& slot = ring.slots[(ring.first + ring.count) % ring.slots.size()];
   ++ring.count;
+  const std::size_t size = work->packet.payload.size();
   slot.payload.assign(as_text(work->packet.payload));
   slot.work = std::move(work);
-  slot.work->packet.payload = as_bytes(slot.payload);
+  // Not the string's own size: it was written just now, and what reads it together with the address would wait for
+  // that.
+  slot.work->packet.payload = Bytes(reinterpret_cast<const std::byte*>(slot.payload.data()), size);
   slot.done = false;
   Task<Result<void>> task = start_handler(*slot.work);
   if (task.ready()) {
@@ -355,7 +347,7 @@ void Connection::start_slot(WorkPtr work) {
 
 Detached Connection::finish_slot_later(Slot* slot, Task<Result<void>> task) {
   const ClientPtr client = client_;
-  co_await Ready{task.operator co_await()};
+  co_await Ended(task);
   finish_slot(*slot, std::move(task));
 }
 

@@ -9,6 +9,7 @@
 
 #include "mg/base/check.h"
 #include "rpc/loop_ptr.h"
+#include "runtime/ended.h"
 
 namespace mg::rpc {
 namespace {
@@ -205,6 +206,8 @@ class Method::State {
   static bool has_answered(const Slot& slot, const Candidate& to, const Result<void>& done);
   Task<Result<void>> finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call, bool pinned,
                             std::unique_ptr<Filter> filter, Context context, Messages messages);
+  Task<Result<void>> after(Slot& slot, SetPtr set, std::size_t index, Result<void> done, bool pinned,
+                           std::unique_ptr<Filter> filter, const Context& context, const Messages& messages);
   Task<Result<void>> try_others(Slot& slot, SetPtr set, std::size_t index, Result<void> done,
                                 std::unique_ptr<Filter> filter, Context context, Messages messages);
 
@@ -462,20 +465,32 @@ bool Method::State::has_answered(const Slot& slot, const Candidate& to, const Re
   return true;
 }
 
-// Waits for the answer. A thousand of these wait at once: what is rarely needed is in try_others().
+// Waits for the answer. A thousand of these wait at once: the frame has no room for results, and what is rarely needed
+// is in try_others().
 Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call,
                                          bool pinned, std::unique_ptr<Filter> filter, Context context,
                                          Messages messages) {
-  Result<void> done;
   {
     const Count pending(slot.own->pending);
     const Count pending_there(set->all[index].pending);
-    done = co_await std::move(call);
+    co_await Ended(call);
   }
+  Task<Result<void>> rest =
+      after(slot, std::move(set), index, call.take(), pinned, std::move(filter), context, messages);
+  if (rest.succeeded()) [[likely]] {
+    co_return Result<void>();
+  }
+  co_return co_await std::move(rest);
+}
+
+// What follows an answer: nothing, or another node.
+Task<Result<void>> Method::State::after(Slot& slot, SetPtr set, std::size_t index, Result<void> done, bool pinned,
+                                        std::unique_ptr<Filter> filter, const Context& context,
+                                        const Messages& messages) {
   if (has_answered(slot, set->all[index], done) || pinned || context.deadline().expired(slot.own->loop->now())) {
-    co_return done;
+    return done;
   }
-  co_return co_await try_others(slot, std::move(set), index, std::move(done), std::move(filter), context, messages);
+  return try_others(slot, std::move(set), index, std::move(done), std::move(filter), context, messages);
 }
 
 // The request did not run on the node `index`: another may have it.

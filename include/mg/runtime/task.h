@@ -8,96 +8,19 @@
 
 #include <atomic>
 #include <coroutine>
-#include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <memory>
-#include <optional>
 #include <type_traits>
 #include <utility>
 
 #include "mg/base/error.h"
+#include "mg/runtime/task_promise.h"
 #include "mg/runtime/task_state.h"
 
 namespace mg {
 
 template <class T = void>
 class Task;
-
-namespace detail {
-
-// Coroutine frames come from free lists of the thread (plain malloc under AddressSanitizer).
-void* allocate_frame(std::size_t size);
-void free_frame(void* frame, std::size_t size) noexcept;
-// Whether objects are used again rather than freed: not under sanitizers, unless MG_POOLS=1 is in the environment.
-bool pooling() noexcept;
-
-struct TaskPromiseBase {
-  // Who goes on at the end. A task that was started before it is awaited may end on another thread while its awaiter
-  // arrives here: then the two meet in this word, in which the end leaves done().
-  std::atomic<void*> continuation{nullptr};
-  bool started = false;  // By Task::start().
-  // Whose start() runs on this thread. A task that ends within it has nobody to meet.
-  static inline constinit thread_local const TaskPromiseBase* starting = nullptr;
-  static inline char done_mark = 0;
-  static void* done() noexcept { return &done_mark; }
-
-  struct FinalAwaiter {
-    bool await_ready() const noexcept { return false; }
-    template <class Promise>
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) const noexcept {
-      TaskPromiseBase& promise = self.promise();
-      void* next = nullptr;
-      if (!promise.started) {
-        next = promise.continuation.load(std::memory_order_relaxed);
-      } else if (starting == &promise) {
-        promise.continuation.store(done(), std::memory_order_release);
-      } else {
-        next = promise.continuation.exchange(done(), std::memory_order_acq_rel);
-      }
-      return next ? std::coroutine_handle<>::from_address(next) : std::noop_coroutine();
-    }
-    void await_resume() const noexcept {}
-  };
-  std::suspend_always initial_suspend() const noexcept { return {}; }
-  FinalAwaiter final_suspend() const noexcept { return {}; }
-
-  static void* operator new(std::size_t size) { return allocate_frame(size); }
-  static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
-};
-
-template <class T>
-struct TaskPromise : TaskPromiseBase {
-  std::optional<T> result;
-  std::exception_ptr failure;
-
-  Task<T> get_return_object() noexcept;
-  void unhandled_exception() noexcept { failure = std::current_exception(); }
-  template <class U>
-    requires std::is_convertible_v<U&&, T>
-  void return_value(U&& value) {
-    result.emplace(std::forward<U>(value));
-  }
-  T take() {
-    if (failure) [[unlikely]]
-      std::rethrow_exception(failure);
-    return std::move(*result);
-  }
-};
-
-template <>
-struct TaskPromise<void> : TaskPromiseBase {
-  std::exception_ptr failure;
-
-  Task<void> get_return_object() noexcept;
-  void unhandled_exception() noexcept { failure = std::current_exception(); }
-  void return_void() const noexcept {}
-  void take() const {
-    if (failure) std::rethrow_exception(failure);
-  }
-};
-
-}  // namespace detail
 
 // A result that comes later, or is there already.
 // Lifetime: arguments of the coroutine must be values, or outlive the Task. An exception of the coroutine is
@@ -189,6 +112,9 @@ class [[nodiscard]] Task {
 template <class T>
 Task<T> detail::TaskPromise<T>::get_return_object() noexcept {
   return Task<T>(std::coroutine_handle<TaskPromise>::from_promise(*this));
+}
+inline Task<Result<void>> detail::TaskPromise<Result<void>>::get_return_object() noexcept {
+  return Task<Result<void>>(std::coroutine_handle<TaskPromise>::from_promise(*this));
 }
 inline Task<void> detail::TaskPromise<void>::get_return_object() noexcept {
   return Task<void>(std::coroutine_handle<TaskPromise>::from_promise(*this));
