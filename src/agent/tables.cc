@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "agent/gate.h"
+#include "mg/runtime/fetch.h"
 
 namespace mg::agent {
 
@@ -65,11 +66,12 @@ WorkPtr LoopState::take_work() {
   if (free_work.empty()) return std::make_unique<Work>();
   WorkPtr work = std::move(free_work.back());
   free_work.pop_back();
+  if (!free_work.empty()) fetch(free_work.back().get(), sizeof(Work));  // The next message's.
   return work;
 }
 
 void LoopState::give_work(WorkPtr work) {
-  constexpr std::size_t kKeep = 1024;
+  constexpr std::size_t kKeep = 4096;
   if (free_work.size() >= kKeep) return;
   work->clear();
   free_work.push_back(std::move(work));

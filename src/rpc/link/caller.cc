@@ -8,11 +8,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "mg/base/random.h"
+#include "mg/runtime/fetch.h"
 #include "rpc/forward_wire.h"
 #include "runtime/connecting.h"
 
@@ -23,6 +26,9 @@ constexpr auto kFirstPause = std::chrono::milliseconds(50);
 constexpr auto kLongestPause = std::chrono::seconds(2);
 constexpr auto kLongestDeadline = std::chrono::hours(24 * 20);  // Below 2^31 ms.
 constexpr std::size_t kZeros = 8;
+// What is fetched of the coroutines that wait for a reply: wait(), and who awaits that.
+constexpr std::size_t kWaitOctets = 128;
+constexpr std::size_t kAwaiterOctets = 512;
 
 Error error_of(std::int32_t code, std::string detail) {
   return client_error(code, std::move(detail));
@@ -42,7 +48,7 @@ class Caller::Ticket {
   }
 
   bool await_ready() const noexcept { return pending_->done; }
-  void await_suspend(std::coroutine_handle<> waiter) const noexcept { pending_->waiter = waiter; }
+  void await_suspend(Waiter waiter) const noexcept { pending_->waiter = waiter; }
   void await_resume() const noexcept {}
   std::unique_ptr<Error>& error() const { return pending_->error; }
 
@@ -60,7 +66,6 @@ Caller::Caller(Callers& owner, std::string key, std::string node, Place place)
 
 Caller::~Caller() {
   drop_connecting();
-  while (free_) delete std::exchange(free_, free_->next);
 }
 
 void Caller::destroy() {
@@ -228,10 +233,13 @@ std::uint32_t Caller::link_time(TimePoint when) const {
 }
 
 Caller::Pending* Caller::take_pending() {
-  if (!free_) [[unlikely]] {
+  if (free_.empty()) [[unlikely]] {
     return new Pending;
   }
-  return std::exchange(free_, free_->next);
+  Pending* const pending = free_.back().release();
+  free_.pop_back();
+  if (!free_.empty()) fetch(free_.back().get(), sizeof(Pending));  // The next call's.
+  return pending;
 }
 
 // Nobody waits for it any more: it is done, or its Task was destroyed, or it could not be sent.
@@ -243,7 +251,7 @@ void Caller::give_up(Pending& pending) {
       if (is_open()) write_numbers(Type::kCancel, {pending.call});
     }
   }
-  if (!mg::detail::pooling()) {
+  if (!mg::detail::pooling() || free_.size() >= kKeepPending) {
     delete &pending;
     return;
   }
@@ -252,7 +260,7 @@ void Caller::give_up(Pending& pending) {
   pending.waiter = {};
   pending.error.reset();
   if (pending.meta.identity()) pending.meta = Meta();
-  pending.next = std::exchange(free_, &pending);
+  free_.emplace_back(&pending);
 }
 
 // The call's outcome is there; whoever waits goes on, and may destroy or begin anything.
@@ -327,14 +335,41 @@ std::size_t Caller::most(const Head& head) const {
 }
 
 std::size_t Caller::on_input(Bytes in) {
+  const std::byte* fetched = in.data();
   const std::size_t used = take_frames(
       in, &want_, [this](const Head& head) { return most(head); },
-      [this](const Head& head, const std::byte* body) { return on_frame(head, body); },
+      [&](const Head& head, const std::byte* body) {
+        if (body >= fetched) fetched = fetch_ahead(body - kHeadSize, in.data() + in.size());
+        return on_frame(head, body);
+      },
       [this](const Head&) { cut("a frame larger than its type may be"); });
   if (queue_.first) [[unlikely]] {
     send_queued();
   }
   return used;
+}
+
+// Fetches what the next replies will touch, and returns where the frames behind them begin. With thousands of calls
+// under way it is in no near cache, and each step needs what the one before has fetched: so several replies take it
+// together.
+const std::byte* Caller::fetch_ahead(const std::byte* at, const std::byte* end) const {
+  std::array<const Pending*, 8> next{};
+  std::size_t count = 0;
+  while (count < next.size() && static_cast<std::size_t>(end - at) >= kHeadSize + kReplyFields) {
+    const Head head = read_head(at);
+    if (head.type != Type::kReply) break;
+    const auto call = get<std::uint32_t>(at + kHeadSize);
+    const Pending* const pending = call < calls_.size() ? calls_[call] : nullptr;
+    if (pending && pending != nobody()) fetch(next[count++] = pending, sizeof(Pending));
+    if (static_cast<std::size_t>(end - at) - kHeadSize < head.size) break;
+    at += kHeadSize + head.size;
+  }
+  const std::span seen(next.data(), count);
+  for (const Pending* const pending : seen) fetch(pending->waiter.address(), kWaitOctets);
+  for (const Pending* const pending : seen) {
+    if (pending->waiter) fetch(pending->waiter.promise().continuation.load(std::memory_order_relaxed), kAwaiterOctets);
+  }
+  return at + kHeadSize;
 }
 
 bool Caller::on_frame(const Head& head, const std::byte* body) {

@@ -61,12 +61,14 @@ class Caller final : public Connection, private IoHandler {
     kDraining,  // No new ones.
   };
   struct List;
+  using Waiter = Task<Result<void>>::Handle;  // Of wait().
+  static constexpr std::size_t kKeepPending = 4096;
   // One call that somebody waits for. From the pool of its caller.
   struct Pending {
     static constexpr std::uint32_t kNotSent = 0xFFFFFFFF;
     std::uint32_t call = kNotSent;  // Its number, while calls_ has it.
     bool done = false;
-    std::coroutine_handle<> waiter{};
+    Waiter waiter{};
     Messages messages;  // The request only until it is sent.
     TimePoint deadline{};
     std::unique_ptr<Error> error;
@@ -75,7 +77,7 @@ class Caller final : public Connection, private IoHandler {
     Meta meta;
     List* list = nullptr;  // Of those that wait to be sent, or to be told of their end.
     Pending* previous = nullptr;
-    Pending* next = nullptr;  // Also in the pool.
+    Pending* next = nullptr;
   };
   struct List {
     Pending* first = nullptr;
@@ -101,6 +103,7 @@ class Caller final : public Connection, private IoHandler {
   // In calls_, for one whose answer nobody waits for.
   static Pending* nobody() { return reinterpret_cast<Pending*>(alignof(Pending)); }  // NOLINT: only compared
   Pending* answered(std::uint32_t call);
+  const std::byte* fetch_ahead(const std::byte* at, const std::byte* end) const;
   void send_queued();
   void take_queue(List& into);
   void fail_all(const Error& sent, const Error& not_sent);
@@ -164,7 +167,7 @@ class Caller final : public Connection, private IoHandler {
   Timer deadline_{[](void* self) { static_cast<Caller*>(self)->on_deadline(); }, this};
   Timer unused_{[](void* self) { static_cast<Caller*>(self)->close_if_unused(); }, this};
   std::unordered_map<std::string, std::unique_ptr<Way>> ways_;
-  Pending* free_ = nullptr;
+  std::vector<std::unique_ptr<Pending>> free_;
 };
 
 // The links of one loop to all nodes. Threads: loop.
