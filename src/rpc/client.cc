@@ -206,7 +206,7 @@ class Method::State {
   static bool has_answered(const Slot& slot, const Candidate& to, const Result<void>& done);
   Task<Result<void>> finish(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>> call, bool pinned,
                             std::unique_ptr<Filter> filter, Context context, Messages messages);
-  Task<Result<void>> after(Slot& slot, SetPtr set, std::size_t index, Result<void> done, bool pinned,
+  Task<Result<void>> after(Slot& slot, SetPtr set, std::size_t index, Task<Result<void>>& call, bool pinned,
                            std::unique_ptr<Filter> filter, const Context& context, const Messages& messages);
   Task<Result<void>> try_others(Slot& slot, SetPtr set, std::size_t index, Result<void> done,
                                 std::unique_ptr<Filter> filter, Context context, Messages messages);
@@ -475,18 +475,20 @@ Task<Result<void>> Method::State::finish(Slot& slot, SetPtr set, std::size_t ind
     const Count pending_there(set->all[index].pending);
     co_await Ended(call);
   }
-  Task<Result<void>> rest =
-      after(slot, std::move(set), index, call.take(), pinned, std::move(filter), context, messages);
+  Task<Result<void>> rest = after(slot, std::move(set), index, call, pinned, std::move(filter), context, messages);
   if (rest.succeeded()) [[likely]] {
     co_return Result<void>();
   }
-  co_return co_await std::move(rest);
+  co_await Ended(rest);
+  co_return rest.take();
 }
 
-// What follows an answer: nothing, or another node.
-Task<Result<void>> Method::State::after(Slot& slot, SetPtr set, std::size_t index, Result<void> done, bool pinned,
-                                        std::unique_ptr<Filter> filter, const Context& context,
-                                        const Messages& messages) {
+// What follows an answer: nothing, or another node. Not inlined, since its results would be kept in finish()'s frame.
+[[gnu::noinline]] Task<Result<void>> Method::State::after(Slot& slot, SetPtr set, std::size_t index,
+                                                          Task<Result<void>>& call, bool pinned,
+                                                          std::unique_ptr<Filter> filter, const Context& context,
+                                                          const Messages& messages) {
+  Result<void> done = call.take();
   if (has_answered(slot, set->all[index], done) || pinned || context.deadline().expired(slot.own->loop->now())) {
     return done;
   }

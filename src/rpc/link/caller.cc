@@ -28,7 +28,7 @@ constexpr auto kLongestDeadline = std::chrono::hours(24 * 20);  // Below 2^31 ms
 constexpr std::size_t kZeros = 8;
 // What is fetched of the coroutines that wait for a reply: wait(), and who awaits that.
 constexpr std::size_t kWaitOctets = 128;
-constexpr std::size_t kAwaiterOctets = 512;
+constexpr std::size_t kAwaiterOctets = 320;
 
 Error error_of(std::int32_t code, std::string detail) {
   return client_error(code, std::move(detail));
@@ -118,10 +118,8 @@ Task<Result<void>> Caller::call(Way& way, const Context& context, const Messages
   if (state_ != State::kReady || !is_open() || queue_.first || !has_room() || output_full()) [[unlikely]] {
     return call_later(way, context, messages);
   }
-  Pending* const pending = take_pending();
-  pending->messages = messages;
-  pending->deadline = context.deadline().time();
-  if (const auto error = send(*pending, way, context.meta())) [[unlikely]] {
+  Pending* const pending = take_pending(context, messages);
+  if (const auto error = send(*pending, way, context.meta(), messages)) [[unlikely]] {
     give_up(*pending);
     return std::unexpected(*error);
   }
@@ -140,11 +138,8 @@ Task<Result<void>> Caller::call_later(Way& way, const Context& context, const Me
   if (state_ == State::kIdle) {
     if (const auto error = connect()) return std::unexpected(*error);
   }
-  Pending* const pending = take_pending();
-  pending->messages = messages;
-  pending->deadline = context.deadline().time();
-  pending->way = &way;
-  pending->meta = context.meta();
+  Pending* const pending = take_pending(context, messages);
+  pending->unsent.reset(new Unsent{way, context.meta(), messages});
   queue_.push(*pending);
   watch_deadline(pending->deadline);
   return wait(Ticket(this, pending));
@@ -159,9 +154,9 @@ Task<Result<void>> Caller::wait(Ticket ticket) {
 }
 
 // Writes the call's frames. Returns why it cannot be sent; nothing is written then.
-std::unique_ptr<Error> Caller::send(Pending& pending, Way& way, const Meta& meta) {
-  const MessageLite* const request = pending.messages.request;
-  const Forwarded& in = pending.messages.forward.in;  // Unless there is a message.
+std::unique_ptr<Error> Caller::send(Pending& pending, Way& way, const Meta& meta, const Messages& messages) {
+  const MessageLite* const request = messages.request;
+  const Forwarded& in = messages.forward.in;  // Unless there is a message.
   const std::size_t size = request ? request->ByteSizeLong() : forward_size({in.cmd, in.data});
   if (size > max_message_) [[unlikely]] {
     return std::make_unique<Error>(error_of(
@@ -232,13 +227,17 @@ std::uint32_t Caller::link_time(TimePoint when) const {
       std::chrono::floor<std::chrono::milliseconds>(std::min(when, latest) - zero_).count());
 }
 
-Caller::Pending* Caller::take_pending() {
+Caller::Pending* Caller::take_pending(const Context& context, const Messages& messages) {
+  Pending* pending = nullptr;
   if (free_.empty()) [[unlikely]] {
-    return new Pending;
+    pending = new Pending;
+  } else {
+    pending = free_.back().release();
+    free_.pop_back();
+    if (!free_.empty()) fetch(free_.back().get(), sizeof(Pending));  // The next call's.
   }
-  Pending* const pending = free_.back().release();
-  free_.pop_back();
-  if (!free_.empty()) fetch(free_.back().get(), sizeof(Pending));  // The next call's.
+  pending->answer = {messages.reply, messages.forward.messages, messages.forward.code, messages.forward.data};
+  pending->deadline = context.deadline().time();
   return pending;
 }
 
@@ -259,7 +258,7 @@ void Caller::give_up(Pending& pending) {
   pending.done = false;
   pending.waiter = {};
   pending.error.reset();
-  if (pending.meta.identity()) pending.meta = Meta();
+  pending.unsent.reset();
   free_.emplace_back(&pending);
 }
 
@@ -278,8 +277,8 @@ void Caller::settle_all(List& list, const Error& error) {
 void Caller::send_queued() {
   while (queue_.first && state_ == State::kReady && is_open() && has_room() && !output_full()) {
     Pending& pending = *queue_.pop();
-    const Meta meta = std::move(pending.meta);
-    if (auto error = send(pending, *pending.way, meta)) settle(pending, std::move(error));
+    const auto unsent = std::move(pending.unsent);
+    if (auto error = send(pending, unsent->way, unsent->meta, unsent->messages)) settle(pending, std::move(error));
   }
 }
 
@@ -421,18 +420,17 @@ Caller::Pending* Caller::answered(std::uint32_t call) {
 }
 
 // False when the octets are no reply of the expected type.
-bool Caller::take_reply(const Messages& messages, std::string_view octets) {
+bool Caller::take_reply(const Answer& answer, std::string_view octets) {
   const int size = static_cast<int>(octets.size());
-  const ForwardCall& forward = messages.forward;
-  if (!forward.messages) return messages.reply->ParsePartialFromArray(octets.data(), size);
+  if (!answer.forward) return answer.message->ParsePartialFromArray(octets.data(), size);
   if (const auto seen = read_forward(octets)) [[likely]] {
-    *forward.code = seen->number;
-    forward.data->assign(seen->data);
+    *answer.code = seen->number;
+    answer.data->assign(seen->data);
     return true;
   }
-  const std::unique_ptr<MessageLite> reply(forward.messages->reply().New());
+  const std::unique_ptr<MessageLite> reply(answer.forward->reply().New());
   if (!reply->ParsePartialFromArray(octets.data(), size)) return false;
-  forward.messages->take(*reply, *forward.code, *forward.data);
+  answer.forward->take(*reply, *answer.code, *answer.data);
   return true;
 }
 
@@ -447,7 +445,7 @@ void Caller::on_reply(const Head& head, const std::byte* body) {
   if (pending == nobody()) [[unlikely]] {
     return maybe_drained();
   }
-  if (take_reply(pending->messages, {reinterpret_cast<const char*>(body) + kReplyFields, head.size - kReplyFields}))
+  if (take_reply(pending->answer, {reinterpret_cast<const char*>(body) + kReplyFields, head.size - kReplyFields}))
       [[likely]] {
     pending->done = true;
     if (pending->waiter) std::exchange(pending->waiter, {}).resume();

@@ -62,6 +62,19 @@ class Caller final : public Connection, private IoHandler {
   };
   struct List;
   using Waiter = Task<Result<void>>::Handle;  // Of wait().
+  // Where a reply goes.
+  struct Answer {
+    MessageLite* message = nullptr;  // Or, of a call that is handed on unread:
+    const ForwardMessages* forward = nullptr;
+    std::uint32_t* code = nullptr;
+    std::string* data = nullptr;
+  };
+  // What a call needs that waits to be sent.
+  struct Unsent {
+    Way& way;
+    Meta meta;
+    Messages messages;
+  };
   static constexpr std::size_t kKeepPending = 4096;
   // One call that somebody waits for. From the pool of its caller.
   struct Pending {
@@ -69,12 +82,10 @@ class Caller final : public Connection, private IoHandler {
     std::uint32_t call = kNotSent;  // Its number, while calls_ has it.
     bool done = false;
     Waiter waiter{};
-    Messages messages;  // The request only until it is sent.
+    Answer answer;
     TimePoint deadline{};
     std::unique_ptr<Error> error;
-    // While it waits to be sent:
-    Way* way = nullptr;
-    Meta meta;
+    std::unique_ptr<Unsent> unsent;
     List* list = nullptr;  // Of those that wait to be sent, or to be told of their end.
     Pending* previous = nullptr;
     Pending* next = nullptr;
@@ -92,11 +103,11 @@ class Caller final : public Connection, private IoHandler {
   bool has_room() const { return !free_calls_.empty() || calls_.size() < max_calls_; }
   Task<Result<void>> call_later(Way& way, const Context& context, const Messages& messages);
   static Task<Result<void>> wait(Ticket ticket);
-  std::unique_ptr<Error> send(Pending& pending, Way& way, const Meta& meta);
+  Pending* take_pending(const Context& context, const Messages& messages);
+  std::unique_ptr<Error> send(Pending& pending, Way& way, const Meta& meta, const Messages& messages);
   void name(Way& way);
   std::uint32_t link_time(TimePoint when) const;
 
-  Pending* take_pending();
   void give_up(Pending& pending);
   static void settle(Pending& pending, std::unique_ptr<Error> error);
   static void settle_all(List& list, const Error& error);
@@ -127,7 +138,7 @@ class Caller final : public Connection, private IoHandler {
   std::size_t most(const Head& head) const;
   bool on_frame(const Head& head, const std::byte* body);
   void on_reply(const Head& head, const std::byte* body);
-  static bool take_reply(const Messages& messages, std::string_view octets);
+  static bool take_reply(const Answer& answer, std::string_view octets);
   void on_failure(const Head& head, Bytes body);
   void on_handshake(const Head& head, Bytes body);
   void on_welcome(const Head& head, Bytes body);
