@@ -4,6 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
 #include "mg/store/redis/lock_backend.h"
 #include "store/redis/testing.h"
 #include "tests/support/guarded_store.h"
@@ -72,6 +77,40 @@ TEST(PausedHolder, LateWritesAreRefusedByTheFencingNumber) {
   }
   EXPECT_EQ(doubles, 0);
   EXPECT_EQ(plain_doubles, kRounds * kLocks);
+}
+
+// 10,000 rounds of 100 contenders in four processes, in parts, so that each ends in time on a slow machine.
+class Contenders : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Part, Contenders, ::testing::Range(1, 5));
+
+TEST_P(Contenders, ExcludeEachOtherAndNobodyStarves) {
+  constexpr int kProcesses = 4, kContenders = 25, kTimes = 25;
+  auto server = mg::testing::Server::redis();
+  const mg::testing::TempDir dir;
+  const std::string file = dir.write("number", "0");
+  std::vector<std::unique_ptr<mg::testing::LinePeer>> processes;
+  for (int i = 0; i < kProcesses; ++i) {
+    processes.push_back(
+        std::make_unique<mg::testing::LinePeer>(std::vector<std::string>{MG_LOCK_HOLDER, server.address()}));
+    processes.back()->say(fmt::format("count {} {} {}", kContenders, kTimes, file));
+  }
+  int all = 0;
+  double waited = 0, longest = 0;
+  for (auto& process : processes) {
+    std::istringstream said(process->read(std::chrono::seconds(170)));
+    std::string word;
+    int counted = 0;
+    double sum = 0, most = 0;
+    said >> word >> counted >> word >> sum >> word >> most;
+    EXPECT_EQ(counted, kContenders * kTimes) << said.str();
+    all += counted;
+    waited += sum;
+    longest = std::max(longest, most);
+  }
+  long number = 0;
+  std::ifstream(file) >> number;
+  EXPECT_EQ(number, kProcesses * kContenders * kTimes);
+  EXPECT_LE(longest, 10 * waited / all) << "microseconds";
 }
 
 }  // namespace

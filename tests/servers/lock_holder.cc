@@ -1,8 +1,12 @@
-// Holds many locks in Redis, and writes under them when it is told to, however late that is: lock_holder ADDRESS
+// Holds locks in Redis, and writes under them when it is told to, however late that is: lock_holder ADDRESS
 //
 //   obtain ROUND COUNT TTL_MS   -> held COUNT
 //   write                       -> guarded N plain N released N lost N
-#include <charconv>
+//   count CONTENDERS TIMES FILE -> counted N waited_us ALL longest_us ONE
+//     each contender, so many times: takes one lock, reads the number in FILE, yields, writes one more
+#include <algorithm>
+#include <chrono>
+#include <fstream>
 #include <iostream>
 #include <sstream>
 #include <string>
@@ -52,6 +56,40 @@ struct Holder {
   }
 };
 
+// Who contends for one lock.
+struct Counters {
+  mg::Loop& loop;
+  mg::lock::Locks& locks;
+  std::string file = {};
+  int left = 0, counted = 0;
+  mg::Clock::Duration waited{}, longest{};
+
+  static void count(Counters& me, int contenders, int times, std::string file) {
+    me.file = std::move(file);
+    me.left = contenders;
+    for (int i = 0; i < contenders; ++i) spawn(contend(me, times));
+  }
+  static mg::Task<void> contend(Counters& me, int times) {
+    for (int i = 0; i < times; ++i) {
+      const auto asked = me.loop.clock().now();
+      auto got = co_await me.locks.obtain("count", {.ttl = 60s, .wait = 170s, .timeout = 30s});
+      if (!got) break;
+      const auto waited = me.loop.clock().now() - asked;
+      me.waited += waited;
+      me.longest = std::max(me.longest, waited);
+      long number = 0;
+      std::ifstream(me.file) >> number;
+      co_await me.loop.yield();  // Now others would read the same.
+      std::ofstream(me.file) << number + 1;
+      me.counted += co_await got->release() ? 1 : 0;
+    }
+    if (--me.left == 0) {
+      std::cout << "counted " << me.counted << " waited_us " << me.waited / 1us << " longest_us " << me.longest / 1us
+                << std::endl;
+    }
+  }
+};
+
 }  // namespace
 
 int main(int, char** argv) {
@@ -60,13 +98,21 @@ int main(int, char** argv) {
   mg::redis::LockBackend backend(client);
   mg::lock::Locks locks(loop, backend);
   Holder holder{loop, client, locks};
+  Counters counters{loop, locks};
   std::thread reader([&] {
     std::string line;
     while (std::getline(std::cin, line)) {
       std::istringstream words(line);
       std::string what;
       int round = 0, count = 0, ttl = 0;
-      words >> what >> round >> count >> ttl;
+      std::string file;
+      words >> what >> round >> count;
+      if (what == "count") {
+        words >> file;
+        loop.post_always([&, round, count, file] { Counters::count(counters, round, count, file); });
+        continue;
+      }
+      words >> ttl;
       loop.post_always([&, what, round, count, ttl] {
         spawn(what == "obtain" ? Holder::obtain(holder, round, count, ttl) : Holder::write(holder));
       });

@@ -58,8 +58,8 @@ void LinePeer::say(std::string_view line) {
   }
 }
 
-std::string LinePeer::read() {
-  const auto end = Clock::now() + kPatience;
+std::string LinePeer::read(std::chrono::seconds patience) {
+  const auto end = Clock::now() + patience;
   for (;;) {
     if (const std::size_t line = buffer_.find('\n'); line != buffer_.npos) {
       std::string words = buffer_.substr(0, line);

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,7 @@
 namespace mg::testing {
 
 // It dies with the thread that started it. Errors of all functions, thrown as std::runtime_error: it is gone, or says
-// nothing (does not end) for a minute. Requires: after its end, nothing but the destructor.
+// nothing (does not end) for a minute, or so long. Requires: after its end, nothing but the destructor.
 class LinePeer {
  public:
   explicit LinePeer(std::vector<std::string> command);
@@ -23,7 +24,8 @@ class LinePeer {
   ~LinePeer();  // SIGKILL.
 
   void say(std::string_view line);
-  std::string read();  // Its next line, without the end.
+  // Its next line, without the end.
+  std::string read(std::chrono::seconds patience = std::chrono::seconds(60));
   std::string ask(std::string_view line) {
     say(line);
     return read();

@@ -2,12 +2,19 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <unordered_map>
 #include <utility>
+
+#include "mg/base/random.h"
 
 namespace mg::redis {
 namespace {
 
 constexpr std::string_view kChannel = "UNLOCK:";
+constexpr std::size_t kMostAsked = 10'000;  // Beyond that, who waits may have to ask again at its interval.
+// Redis tells subscribers in the order they came: without a pause by chance the first would always be the first.
+constexpr std::uint64_t kLongestPauseUs = 1000;
 
 const Script& take_script() {
   static const Script script(R"(
@@ -48,6 +55,21 @@ Error odd(std::string_view what, const Reply& reply) {
   return make_error(code::kServer, fmt::format("redis: the reply to {} of a lock is {}", what, describe(reply)));
 }
 
+Task<Result<std::optional<std::uint64_t>>> take_by_script(Redis& redis, std::string name, std::string value,
+                                                          lock::Ms ttl, std::uint64_t after, Deadline deadline) {
+  auto got =
+      co_await redis.run(take_script(), {name}, {value, std::to_string(ttl.count()), std::to_string(after)}, deadline);
+  if (!got) co_return std::unexpected(std::move(got).error());
+  if (!got->is_bulk()) co_return std::unexpected(odd("the taking", *got));
+  if (got->text.empty()) co_return std::nullopt;
+  std::uint64_t fence = 0;
+  const char* const end = got->text.data() + got->text.size();
+  if (const auto done = std::from_chars(got->text.data(), end, fence); done.ec != std::errc() || done.ptr != end) {
+    co_return std::unexpected(odd("the taking", *got));
+  }
+  co_return fence;
+}
+
 }  // namespace
 
 // Who waits for which lock, and the subscription that wakes them. Kept by its own beginning, too.
@@ -70,13 +92,20 @@ struct LockBackend::Messages {
     Completion<bool> woken;
   };
   Waiters waiters;
+  // Locks that were asked for and not got yet: whether they were given up meanwhile, which the next wait must not miss.
+  std::unordered_map<std::string, bool> asked;
   std::uint64_t messages = 0;
   std::unique_ptr<Subscription> subscription;
   bool beginning = false;
   bool alive = true;
 
+  void ask(const std::string& name) {
+    if (asked.size() >= kMostAsked) asked.clear();
+    asked[name] = false;
+  }
   void on_message(const ChannelMessage& message) {
     const std::string name(message.channel.substr(kChannel.size()));
+    if (const auto at = asked.find(name); at != asked.end()) at->second = true;
     const std::uint64_t now = ++messages;
     // Waking one may remove others, and add some, which wait for the next message.
     while (alive) {
@@ -161,17 +190,11 @@ Task<Result<std::optional<std::uint64_t>>> LockBackend::take_plainly(std::string
 
 Task<Result<std::optional<std::uint64_t>>> LockBackend::take(std::string name, std::string value, lock::Ms ttl,
                                                              std::uint64_t after, Deadline deadline) {
-  if (!options_.scripts) co_return co_await take_plainly(std::move(name), std::move(value), ttl, after, deadline);
-  auto got =
-      co_await redis_.run(take_script(), {name}, {value, std::to_string(ttl.count()), std::to_string(after)}, deadline);
-  if (!got) co_return std::unexpected(std::move(got).error());
-  if (!got->is_bulk()) co_return std::unexpected(odd("the taking", *got));
-  if (got->text.empty()) co_return std::nullopt;
-  std::uint64_t fence = 0;
-  const char* const end = got->text.data() + got->text.size();
-  if (const auto done = std::from_chars(got->text.data(), end, fence); done.ec != std::errc() || done.ptr != end) {
-    co_return std::unexpected(odd("the taking", *got));
-  }
+  const auto messages = messages_;
+  messages->ask(name);
+  auto fence = co_await (options_.scripts ? take_by_script(redis_, name, std::move(value), ttl, after, deadline)
+                                          : take_plainly(name, std::move(value), ttl, after, deadline));
+  if (fence && *fence) messages->asked.erase(name);
   co_return fence;
 }
 
@@ -225,8 +248,12 @@ Task<void> LockBackend::wait(std::string name, Deadline until) {
   if (options_.messages && !messages->subscription && !std::exchange(messages->beginning, true)) {
     spawn(Messages::begin(messages, redis_));
   }
-  Messages::Waiter waiter(*messages, std::move(name));
-  (void)co_await waiter.woken.wait(redis_.loop(), until);
+  const auto asked = messages->asked.extract(name);
+  if (!asked || !asked.mapped()) {
+    Messages::Waiter waiter(*messages, std::move(name));
+    if (!co_await waiter.woken.wait(redis_.loop(), until)) co_return;
+  }
+  co_await redis_.loop().sleep_for(std::chrono::microseconds(SystemRandom().below(kLongestPauseUs)));
 }
 
 }  // namespace mg::redis
