@@ -21,28 +21,36 @@ std::uint64_t share(std::uint64_t whole, std::uint64_t parts) {
   return whole == 0 ? 0 : std::max<std::uint64_t>(1, whole / parts);
 }
 
-}  // namespace
-
-// Source: wyhash's folded multiplication, over 8 octets at a time. Not against chosen keys: that needs a secret, which
-// is drawn once for each process.
-std::size_t KeyHash::operator()(std::string_view key) const noexcept {
-  static const std::uint64_t kSecret = SystemRandom().next() | 1;
+// Not against chosen keys, unless the secret stays one. Source: wyhash: folded multiplications, 16 octets at a time, of
+// which the last overlap.
+std::size_t hash_of(std::string_view key, std::uint64_t secret) noexcept {
   const auto fold = [](std::uint64_t a, std::uint64_t b) {
     const auto product = static_cast<unsigned __int128>(a) * b;
     return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
   };
-  std::uint64_t hash = kSecret ^ key.size();
+  constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15ULL;
   const char* at = key.data();
-  std::size_t left = key.size();
-  const auto word = [](const char* from, std::size_t size) {
-    std::uint64_t out = 0;
-    std::memcpy(&out, from, size);
-    return out;
-  };
-  for (; left > 8; left -= 8, at += 8) hash = fold(hash ^ word(at, 8), 0x9E3779B97F4A7C15ULL);
-  if (left > 0) hash = fold(hash ^ word(at, left), 0xE7037ED1A0B428DBULL);
-  return fold(hash ^ kSecret, 0x8EBC6AF09C88C6E3ULL);
+  const std::size_t size = key.size();
+  const char* const end = at + size;
+  std::uint64_t first = 0, last = 0;
+  if (size >= 8) {
+    for (; end - at > 16; at += 16) {
+      secret = fold(word_at<std::uint64_t>(at) ^ secret, word_at<std::uint64_t>(at + 8) ^ (secret + kOdd));
+    }
+    // At least 8 octets are before the end, in what was folded or in what is left.
+    first = word_at<std::uint64_t>(end - std::min<std::ptrdiff_t>(end - key.data(), 16));
+    last = word_at<std::uint64_t>(end - 8);
+  } else if (size >= 4) {
+    first = word_at<std::uint32_t>(at);
+    last = word_at<std::uint32_t>(end - 4);
+  } else if (size > 0) {
+    const auto octet = [&](std::size_t i) { return static_cast<std::uint64_t>(static_cast<unsigned char>(key[i])); };
+    first = octet(0) << 16 | octet(size / 2) << 8 | octet(size - 1);
+  }
+  return fold(fold(first ^ secret, last ^ (secret + kOdd)), kOdd ^ size);
 }
+
+}  // namespace
 
 class Store::Impl {
  public:
@@ -64,10 +72,17 @@ class Store::Impl {
     }
   }
 
-  // The low bits: the map within a shard uses the high ones first.
-  Shard& shard(std::string_view key) { return shards[(KeyHash()(key) >> 24) & (count - 1)]; }
+  // Where a key is: its shard, and its place there by the other half of its hash.
+  struct Place {
+    Shard& shard;
+    KeyView key;
+  };
+  Place place(std::string_view key) const {
+    const std::uint64_t hash = hash_of(key, secret);
+    return {shards[(hash >> 32) & (count - 1)], {key, static_cast<std::uint32_t>(hash)}};
+  }
 
-  // Runs `function(shard, changes)` under the lock of a shard, then tells the listeners.
+  // Runs `function(changes)` under the lock of a shard, then tells the listeners; of no changes when nobody listens.
   template <class Function>
   auto locked(Shard& shard, Function function) {
     if (!listening.load(std::memory_order_acquire)) [[likely]] {
@@ -97,11 +112,12 @@ class Store::Impl {
   }
 
   TimePoint until(Duration expiry) const {
-    return expiry.count() <= 0 ? kNever : Deadline::after(clock, expiry).time();
+    return expiry.count() <= 0 ? TimePoint{} + expiry : Deadline::after(clock, expiry).time();
   }
 
   using Listeners = std::vector<std::pair<std::uint64_t, Listener>>;
   const Clock& clock;
+  const std::uint64_t secret = SystemRandom().next();
   std::uint32_t count;
   std::unique_ptr<Shard[]> shards;
   std::atomic<bool> listening{false};
@@ -118,46 +134,51 @@ Error Store::not_found(std::string_view /*key*/) {
   return make_error(code::kNotFound, "");
 }
 
-bool Store::look(std::string_view key, void (*use)(void*, const Value&), void* context) {
-  Shard& shard = impl_->shard(key);
-  return impl_->locked(shard, [&](Shard::Changes* changes) {
-    Entry* const entry = shard.find(key, [&] { return impl_->clock.now(); }, changes);
-    if (!entry) {
-      ++shard.stats.misses;
-      return false;
-    }
-    ++shard.stats.hits;
-    entry->used = true;
-    use(context, entry->value);
-    return true;
-  });
+Store::Held::Held(Shard& locked) : shard(&locked) {
+  shard->mutex.lock();
+}
+
+Store::Held::~Held() {
+  if (shard) shard->mutex.unlock();
+}
+
+Store::Held Store::look(std::string_view key) {
+  const auto [shard, hashed] = impl_->place(key);
+  Shard::Changes changes;
+  Shard::Changes* const told = impl_->listening.load(std::memory_order_acquire) ? &changes : nullptr;
+  Held held(shard);
+  if (const Entry* const entry = shard.read(hashed, [&] { return impl_->clock.now(); }, told)) [[likely]] {
+    held.value = &entry->value;
+  } else {
+    std::exchange(held.shard, nullptr)->mutex.unlock();
+    impl_->tell(changes);
+  }
+  return held;
 }
 
 Result<Value> Store::get(std::string_view key) {
-  Result<Value> out;
-  if (!visit(key, [&](const Value& value) { out = value; })) return std::unexpected(not_found(key));
-  return out;
+  const Held held = look(key);
+  if (!held.value) return std::unexpected(not_found(key));
+  return *held.value;
 }
 
 Result<void> Store::set(std::string_view key, Value value, Duration expiry) {
-  Shard& shard = impl_->shard(key);
+  const auto [shard, hashed] = impl_->place(key);
   const bool set = impl_->locked(shard, [&](Shard::Changes* changes) {
-    if (shard.has_expiries()) shard.sweep(impl_->clock.now(), kSweepPerSet, changes);
-    return shard.set(key, std::move(value), impl_->until(expiry), std::min(expiry, Duration{0}), changes);
+    if (shard.expiring > 0) shard.sweep(impl_->clock.now(), kSweepPerSet, changes);
+    return shard.set(hashed, std::move(value), impl_->until(expiry), changes);
   });
   if (!set) return fail(code::kTooMany, "no room for the record \"{}\": the memory store is full", key);
   return {};
 }
 
 Result<void> Store::update(std::string_view key, std::function<std::optional<Value>(const Value*)> change) {
-  Shard& shard = impl_->shard(key);
+  const auto [shard, hashed] = impl_->place(key);
   const bool set = impl_->locked(shard, [&](Shard::Changes* changes) {
-    const Entry* const entry = shard.find(key, [&] { return impl_->clock.now(); }, changes);
-    auto value = change(entry ? &entry->value : nullptr);
+    const Slot* const slot = shard.find(hashed, [&] { return impl_->clock.now(); }, changes);
+    auto value = change(slot ? &slot->entry->value : nullptr);
     if (!value) return true;
-    const TimePoint until = entry ? entry->until : kNever;
-    const Duration given = entry ? entry->given : Duration{0};
-    return shard.set(key, *std::move(value), until, given, changes);
+    return shard.set(hashed, *std::move(value), slot ? slot->entry->until : TimePoint{}, changes);
   });
   if (!set) return fail(code::kTooMany, "no room for the record \"{}\": the memory store is full", key);
   return {};
@@ -166,14 +187,12 @@ Result<void> Store::update(std::string_view key, std::function<std::optional<Val
 Result<std::vector<Record>> Store::read(std::span<const std::string> keys) {
   std::vector<Record> out;
   for (const auto& key : keys) {
-    Shard& shard = impl_->shard(key);
+    const auto [shard, hashed] = impl_->place(key);
     const bool found = impl_->locked(shard, [&](Shard::Changes* changes) {
       const TimePoint now = impl_->clock.now();
-      Entry* const entry = shard.find(key, [&] { return now; }, changes);
-      ++(entry ? shard.stats.hits : shard.stats.misses);
+      const Entry* const entry = shard.read(hashed, [&] { return now; }, changes);
       if (!entry) return false;
-      entry->used = true;
-      out.push_back({key, entry->value, entry->until == kNever ? entry->given : entry->until - now});
+      out.push_back({key, entry->value, entry->left(now)});
       return true;
     });
     if (!found) return std::unexpected(not_found(key));
@@ -188,9 +207,8 @@ std::vector<Record> Store::list() {
     impl_->locked(shard, [&](Shard::Changes* changes) {
       const TimePoint now = impl_->clock.now();
       shard.sweep(now, ~std::size_t{0}, changes);
-      for (const auto& [key, entry] : shard.map) {
-        out.push_back({key, entry.value, entry.until == kNever ? entry.given : entry.until - now});
-      }
+      shard.table.for_each(
+          [&](const Slot& slot) { out.push_back({slot.entry->key, slot.entry->value, slot.entry->left(now)}); });
     });
   }
   return out;
@@ -205,8 +223,9 @@ Result<void> Store::write(std::span<const Record> records) {
 }
 
 bool Store::remove(std::string_view key) {
-  Shard& shard = impl_->shard(key);
-  return impl_->locked(shard, [&](Shard::Changes* changes) { return shard.remove(key, impl_->clock.now(), changes); });
+  const auto [shard, hashed] = impl_->place(key);
+  return impl_->locked(shard,
+                       [&](Shard::Changes* changes) { return shard.remove(hashed, impl_->clock.now(), changes); });
 }
 
 std::size_t Store::remove(std::span<const std::string> keys) {
@@ -227,7 +246,7 @@ std::size_t Store::sweep() {
   for (std::uint32_t i = 0; i < impl_->count; ++i) {
     Shard& shard = impl_->shards[i];
     gone += impl_->locked(shard, [&](Shard::Changes* changes) {
-      return shard.has_expiries() ? shard.sweep(impl_->clock.now(), ~std::size_t{0}, changes) : 0;
+      return shard.expiring > 0 ? shard.sweep(impl_->clock.now(), ~std::size_t{0}, changes) : 0;
     });
   }
   return gone;
@@ -255,7 +274,7 @@ Stats Store::stats() const {
   for (std::uint32_t i = 0; i < impl_->count; ++i) {
     Shard& shard = impl_->shards[i];
     std::lock_guard guard(shard.mutex);
-    sum.records += shard.map.size();
+    sum.records += shard.table.size();
     sum.bytes += shard.stats.bytes;
     sum.hits += shard.stats.hits;
     sum.misses += shard.stats.misses;

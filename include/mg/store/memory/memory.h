@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "mg/base/clock.h"
@@ -52,10 +53,10 @@ struct Change {
 };
 
 struct Stats {
-  std::uint64_t records = 0;
-  std::uint64_t bytes = 0;
   std::uint64_t hits = 0, misses = 0;
   std::uint64_t sets = 0, removed = 0, expired = 0, evicted = 0, refused = 0;
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
 };
 
 // A record is there while the time since it was set is at most its expiry; then it is found nowhere and its memory is
@@ -80,18 +81,19 @@ class Store {
   // Errors: also kInvalid  it holds another type
   template <class T>
   Result<T> get(std::string_view key) {
-    Result<T> out = std::unexpected(Error{});
-    const bool found = visit(key, [&](const Value& value) { out = value.get<T>(); });
-    if (!found) return std::unexpected(not_found(key));
-    if (!out) out.error().detail = fmt::format("record \"{}\": {}", key, out.error().detail);
+    const Held held = look(key);
+    if (!held.value) return std::unexpected(not_found(key));
+    auto out = held.value->get<T>();
+    if (!out) [[unlikely]]
+      out.error().detail = fmt::format("record \"{}\": {}", key, out.error().detail);
     return out;
   }
   // Forgiving, as dtype::parse. Errors: kNotFound
   template <dtype::Scalar T>
   Result<T> parse(std::string_view key) {
-    Result<T> out;
-    if (!visit(key, [&](const Value& value) { out = value.parse<T>(); })) return std::unexpected(not_found(key));
-    return out;
+    const Held held = look(key);
+    if (!held.value) return std::unexpected(not_found(key));
+    return held.value->parse<T>();
   }
   Result<std::int64_t> get_int(std::string_view key) { return parse<std::int64_t>(key); }
   Result<std::int32_t> get_int32(std::string_view key) { return parse<std::int32_t>(key); }
@@ -103,9 +105,9 @@ class Store {
 
   // Calls `use` with the value while it cannot change; false: no such record. `use` must not call this store.
   bool visit(std::string_view key, const auto& use) {
-    return look(
-        key, [](void* context, const Value& value) { (*static_cast<decltype(&use)>(context))(value); },
-        const_cast<void*>(static_cast<const void*>(&use)));
+    const Held held = look(key);
+    if (held.value) use(*held.value);
+    return held.value != nullptr;
   }
   // Changes a value in one step; its expiry stays. `change` gets nothing when there is no record (then it never ends);
   // returns the new value, or nothing to leave all as it is. Must not call this store.
@@ -144,7 +146,16 @@ class Store {
  private:
   struct Shard;
   class Impl;
-  bool look(std::string_view key, void (*use)(void*, const Value&), void* context);
+  // A value that nobody changes while this is there; nullptr: no such record.
+  struct Held {
+    explicit Held(Shard& locked);
+    Held(Held&& other) noexcept : value(other.value), shard(std::exchange(other.shard, nullptr)) {}
+    Held& operator=(Held&&) = delete;
+    ~Held();
+    const Value* value = nullptr;
+    Shard* shard;
+  };
+  Held look(std::string_view key);
   static Error not_found(std::string_view key);
   std::unique_ptr<Impl> impl_;
 };

@@ -31,19 +31,7 @@ class Value {
 
   template <class T>
     requires(!std::same_as<std::remove_cvref_t<T>, Value>)
-  Value(T&& value) {  // NOLINT(google-explicit-constructor): a value is written as it is
-    using Plain = std::remove_cvref_t<T>;
-    if constexpr (std::same_as<Plain, Octets>) {
-      data_.emplace<Octets>(std::forward<T>(value));
-    } else if constexpr (std::constructible_from<dtype::Value, T>) {
-      data_.emplace<dtype::Value>(std::forward<T>(value));
-    } else if constexpr (std::same_as<Plain, Bytes>) {
-      data_.emplace<Octets>(value.begin(), value.end());
-    } else {
-      static_assert(std::copy_constructible<Plain>, "a reader gets a copy");
-      data_.emplace<std::any>(std::forward<T>(value));
-    }
-  }
+  Value(T&& value) : data_(kept(std::forward<T>(value))) {}  // NOLINT(google-explicit-constructor): as it is written
 
   // What it holds, as the type that was put in: whole numbers as any integer type they fit, floats, bool, texts,
   // octets, dtype::Value, or exactly T. Errors: kInvalid  it holds another type, or a number out of range
@@ -86,6 +74,22 @@ class Value {
   }
 
  private:
+  using Data = std::variant<dtype::Value, Octets, std::any>;
+
+  template <class T>
+  static Data kept(T&& value) {
+    using Plain = std::remove_cvref_t<T>;
+    if constexpr (std::same_as<Plain, Octets>) {
+      return Data(std::in_place_type<Octets>, std::forward<T>(value));
+    } else if constexpr (std::constructible_from<dtype::Value, T>) {
+      return Data(std::in_place_type<dtype::Value>, std::forward<T>(value));
+    } else if constexpr (std::same_as<Plain, Bytes>) {
+      return Data(std::in_place_type<Octets>, value.begin(), value.end());
+    } else {
+      static_assert(std::copy_constructible<Plain>, "a reader gets a copy");
+      return Data(std::in_place_type<std::any>, std::forward<T>(value));
+    }
+  }
   template <class T>
   static Result<T> scalar(const dtype::Value& value) {
     const bool fits = std::same_as<T, std::string> ? value.is_text()
@@ -97,7 +101,7 @@ class Value {
   static Error other_kind(dtype::Kind kind);
   Error other_type(const char* wanted) const;
 
-  std::variant<dtype::Value, Octets, std::any> data_;
+  Data data_;
 };
 
 }  // namespace mg::memory
